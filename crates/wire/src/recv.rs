@@ -1,0 +1,373 @@
+//! Bytes on their way in.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut, buf::Limit};
+
+/// Below this much room a read is not worth its system call: the block is changed first.
+const ROOM_MIN: usize = 4 * 1024;
+
+/// The bytes that one connection has received and not used yet: `[ plain | gap | sealed | spare ]`.
+///
+/// The driver fills `spare`. A cipher opens the first bytes of `sealed` in place and [reveals](Self::reveal) them as
+/// `plain`, which the layers above use up from the front. What they leave when a frame ends (a part of a head) is moved
+/// forward over tag and length, so that everyone sees one contiguous slice. Payload leaves as [`Bytes`] slices of the
+/// block: nothing is copied.
+///
+/// Without a cipher all that arrives is revealed as it is. When a layer agrees on a cipher, [`reseal`](Self::reseal)
+/// takes back what was revealed too early.
+#[derive(Debug)]
+pub struct RecvBuf {
+    /// From the first unused byte; longer than `end` where spare bytes have been zeroed for [`spare`](Self::spare).
+    block: BytesMut,
+    /// `block[..plain]` is revealed, `block[sealed..end]` has yet to be opened; what lies between is a gap.
+    plain: usize,
+    sealed: usize,
+    end: usize,
+    capacity: usize,
+    /// The bytes that `sealed` must have room for: the frame that was announced.
+    announced: usize,
+    eof: bool,
+    held: bool,
+}
+
+impl RecvBuf {
+    /// Room for one whole Noise frame and the longest head that a layer may leave unused.
+    pub const CAPACITY: usize = 65 * 1024 + 512;
+
+    /// An empty buffer that takes no memory before the first read, then blocks of `capacity` bytes.
+    /// The range is 8 KiB and more; a larger frame that was [announced](Self::announce) makes it grow.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            block: BytesMut::new(),
+            plain: 0,
+            sealed: 0,
+            end: 0,
+            capacity: capacity.max(8 * 1024),
+            announced: 0,
+            eof: false,
+            held: false,
+        }
+    }
+
+    // ---- the driver's side
+
+    /// Whether the driver should read from its socket: there is room, no end was seen, and no layer holds it back.
+    pub fn wants(&self) -> bool {
+        !self.eof && !self.held && self.room() > 0
+    }
+
+    /// Initialised room to read into; tell the number of bytes by [`filled`](Self::filled).
+    /// Empty when the buffer is full.
+    pub fn spare(&mut self) -> &mut [u8] {
+        let room = self.make_room();
+        if self.block.len() < self.end + room {
+            self.block.resize(self.end + room, 0);
+        }
+        &mut self.block[self.end..self.end + room]
+    }
+
+    /// Says that the first `n` bytes of [`spare`](Self::spare) have been filled. More than there were counts as all.
+    pub fn filled(&mut self, n: usize) {
+        self.end = (self.end + n).min(self.block.len());
+    }
+
+    /// Lets `read` append to the buffer through [`BufMut`], which needs no zeroing.
+    ///
+    /// ```
+    /// # use bytes::BufMut;
+    /// # let mut recv = sanswarm_wire::RecvBuf::default();
+    /// recv.fill(|spare| spare.put_slice(b"hello")); // an adapter: recv.fill(|spare| socket.try_read_buf(spare))
+    /// assert_eq!(recv.sealed_mut(), b"hello");
+    /// ```
+    pub fn fill<R>(&mut self, read: impl FnOnce(&mut Limit<&mut BytesMut>) -> R) -> R {
+        let room = self.make_room();
+        self.block.truncate(self.end);
+        let result = read(&mut (&mut self.block).limit(room));
+        self.end = self.block.len();
+        result
+    }
+
+    /// Copies from `input` what there is room for, and returns how much that was.
+    pub fn feed(&mut self, input: &[u8]) -> usize {
+        let mut used = 0;
+        while used < input.len() && self.room() > 0 {
+            let before = self.end;
+            self.fill(|spare| spare.put_slice(&input[used..used + spare.remaining_mut().min(input.len() - used)]));
+            used += self.end - before;
+        }
+        used
+    }
+
+    /// Says that the peer will send nothing more.
+    pub fn set_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// Gives the block back if nothing is in it. A driver calls this before it waits, so that an idle connection holds
+    /// no buffer.
+    pub fn release(&mut self) {
+        if self.end == 0 {
+            self.block = BytesMut::new();
+        }
+    }
+
+    // ---- the layers' side
+
+    /// Whether the driver has seen the end of the input. Bytes may still be here.
+    pub fn is_eof(&self) -> bool {
+        self.eof
+    }
+
+    /// Whether no byte is left, revealed or not.
+    pub fn is_empty(&self) -> bool {
+        self.plain == 0 && self.sealed == self.end
+    }
+
+    /// Stops or resumes reading: a layer that cannot take more input says so here, and the socket fills up.
+    pub fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// The bytes that have been revealed and not used.
+    pub fn plain(&self) -> &[u8] {
+        &self.block[..self.plain]
+    }
+
+    /// Uses the first `n` revealed bytes up, or all if there are fewer.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.plain);
+        self.advance(n);
+    }
+
+    /// Takes the first `n` revealed bytes out as a slice of the block, or all if there are fewer. Copies nothing.
+    pub fn take(&mut self, n: usize) -> Bytes {
+        let n = n.min(self.plain);
+        self.plain -= n;
+        self.sealed -= n;
+        self.end -= n;
+        let slice = self.block.split_to(n).freeze();
+        self.drop_gap();
+        slice
+    }
+
+    /// The bytes that no cipher has opened yet.
+    pub fn sealed_mut(&mut self) -> &mut [u8] {
+        &mut self.block[self.sealed..self.end]
+    }
+
+    /// Says that the next frame of the sealed bytes is `len` bytes long, so that there will be room for it.
+    /// The caller has checked `len` against the limit of its protocol.
+    pub fn announce(&mut self, len: usize) {
+        self.announced = len;
+    }
+
+    /// Says that a cipher has opened the frame at the front of the sealed bytes in place: `head` bytes before the
+    /// plaintext, `plain` bytes of it, `tail` bytes behind. Lengths beyond the sealed bytes are cut.
+    pub fn reveal(&mut self, head: usize, plain: usize, tail: usize) {
+        let start = (self.sealed + head).min(self.end);
+        let stop = (start + plain).min(self.end);
+        let left = self.plain;
+        if left > 0 {
+            self.block.copy_within(..left, start - left);
+        }
+        self.plain = left + (stop - start);
+        self.sealed = (stop + tail).min(self.end) - (start - left);
+        self.end -= start - left;
+        self.block.advance(start - left);
+        self.announced = 0;
+        self.drop_gap();
+    }
+
+    /// Reveals all sealed bytes as they are: what a connection without a cipher does.
+    pub fn reveal_all(&mut self) {
+        self.reveal(0, self.end - self.sealed, 0);
+    }
+
+    /// Takes back what was revealed and not used, at a switch from no cipher to one: it belongs to the cipher.
+    /// Of use only while all was revealed by [`reveal_all`](Self::reveal_all), when there is no gap.
+    pub fn reseal(&mut self) {
+        if self.plain == self.sealed {
+            self.sealed = 0;
+            self.plain = 0;
+        }
+    }
+
+    // ---- within
+
+    /// What may still be read in: up to the capacity, or as much as the announced frame needs.
+    fn room(&self) -> usize {
+        self.capacity.max(self.sealed + self.announced) - self.end.min(self.capacity.max(self.sealed + self.announced))
+    }
+
+    /// Makes sure that the block has room behind `end`, and returns how much of it may be used.
+    fn make_room(&mut self) -> usize {
+        let room = self.room();
+        let missing = (self.sealed + self.announced).saturating_sub(self.end);
+        let in_block = self.block.capacity() - self.end;
+        if in_block >= room.min(ROOM_MIN.max(missing)) {
+            return room.min(in_block);
+        }
+        self.block.truncate(self.end);
+        self.block.reserve(room);
+        room
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.block.advance(n);
+        self.plain -= n;
+        self.sealed -= n;
+        self.end -= n;
+        self.drop_gap();
+    }
+
+    /// With nothing revealed left, tag and length of the frame behind it are of no use.
+    fn drop_gap(&mut self) {
+        if self.plain == 0 && self.sealed > 0 {
+            let gap = core::mem::take(&mut self.sealed);
+            self.block.advance(gap);
+            self.end -= gap;
+        }
+    }
+}
+
+impl Default for RecvBuf {
+    fn default() -> Self {
+        Self::new(Self::CAPACITY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{vec, vec::Vec};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_a_layer_leaves_is_contiguous_with_the_next_frame() {
+        let mut recv = RecvBuf::default();
+        // two frames: 2 bytes of length, text, 1 byte of tag
+        assert_eq!(recv.feed(b"..hello!..world!"), 16);
+        recv.reveal(2, 5, 1);
+        assert_eq!(recv.plain(), b"hello");
+        recv.consume(3);
+        assert_eq!(recv.sealed_mut(), b"..world!");
+        recv.reveal(2, 5, 1);
+        assert_eq!(recv.plain(), b"loworld");
+        assert_eq!(recv.take(3), "low");
+        recv.consume(99);
+        assert!(recv.is_empty());
+    }
+
+    #[test]
+    fn reseal_takes_back_what_the_next_layer_owns() {
+        let mut recv = RecvBuf::default();
+        recv.feed(b"agreed|secret");
+        recv.reveal_all();
+        recv.consume(7);
+        recv.reseal();
+        assert_eq!(recv.plain(), b"");
+        assert_eq!(recv.sealed_mut(), b"secret");
+    }
+
+    #[test]
+    fn reading_stops_at_capacity_at_the_end_and_when_held() {
+        let mut recv = RecvBuf::new(8 * 1024);
+        assert_eq!(recv.feed(&vec![7; 10_000]), 8 * 1024);
+        assert!(!recv.wants());
+        assert!(recv.spare().is_empty());
+        recv.reveal_all();
+        recv.consume(1);
+        assert!(recv.wants());
+        assert_eq!(recv.spare().len(), 1);
+        recv.hold(true);
+        assert!(!recv.wants());
+        recv.hold(false);
+        recv.set_eof();
+        assert!(!recv.wants());
+    }
+
+    #[test]
+    fn an_announced_frame_makes_it_grow_by_just_that() {
+        let mut recv = RecvBuf::new(8 * 1024);
+        recv.feed(&[0; 100]);
+        recv.announce(65_537);
+        assert_eq!(recv.feed(&vec![1; 100_000]), 65_437);
+        assert!(!recv.wants());
+        recv.reveal(2, 65_519, 16);
+        assert_eq!(recv.take(65_519).len(), 65_519);
+        assert!(recv.is_empty());
+        assert_eq!(recv.room(), 8 * 1024);
+    }
+
+    #[test]
+    fn an_idle_buffer_holds_no_block() {
+        let mut recv = RecvBuf::default();
+        recv.feed(b"x");
+        recv.release();
+        assert!(recv.block.capacity() > 0, "a byte is in it");
+        recv.reveal_all();
+        recv.consume(1);
+        recv.release();
+        assert_eq!(recv.block.capacity(), 0);
+    }
+
+    #[test]
+    fn a_block_that_nobody_holds_is_used_again() {
+        let mut recv = RecvBuf::default();
+        let mut blocks = Vec::new();
+        for _ in 0..50 {
+            recv.feed(&vec![1; 60_000]);
+            recv.reveal_all();
+            let slice = recv.take(60_000);
+            blocks.push(slice.as_ptr() as usize);
+        }
+        blocks.sort_unstable();
+        blocks.dedup();
+        assert_eq!(blocks.len(), 1, "one block serves all");
+    }
+
+    proptest! {
+        /// Frames of `[len u16][text][tag 3]`, fed in any pieces, used in any pieces: the text comes out in order.
+        #[test]
+        fn chunking_does_not_matter(
+            frames in prop::collection::vec(0usize..2000, 1..12),
+            chunks in prop::collection::vec(1usize..3000, 1..20),
+            uses in prop::collection::vec(1usize..2500, 1..20),
+            zeroed in any::<bool>(),
+        ) {
+            let (mut wire, mut text) = (Vec::new(), Vec::new());
+            for (i, len) in frames.iter().enumerate() {
+                let piece = vec![i as u8; *len];
+                wire.extend((*len as u16).to_be_bytes());
+                wire.extend(&piece);
+                wire.extend([0xff; 3]);
+                text.extend(piece);
+            }
+            let mut recv = RecvBuf::new(8 * 1024);
+            let (mut chunks, mut uses) = (chunks.into_iter().cycle(), uses.into_iter().cycle());
+            let (mut at, mut got) = (0, Vec::new());
+            loop {
+                let n = chunks.next().unwrap().min(wire.len() - at);
+                if zeroed {
+                    let spare = recv.spare();
+                    let n = n.min(spare.len());
+                    spare[..n].copy_from_slice(&wire[at..at + n]);
+                    recv.filled(n);
+                    at += n;
+                } else {
+                    at += recv.feed(&wire[at..at + n]);
+                }
+                let sealed = recv.sealed_mut();
+                if let Some(len) = sealed.first_chunk::<2>().map(|l| u16::from_be_bytes(*l) as usize) {
+                    if sealed.len() >= len + 5 { recv.reveal(2, len, 3) } else { recv.announce(len + 5) }
+                }
+                let n = uses.next().unwrap();
+                if recv.plain().len() > 1026 || n % 2 == 0 { got.extend(recv.take(n)) }
+                else { let n = n.min(recv.plain().len()); got.extend_from_slice(&recv.plain()[..n]); recv.consume(n) }
+                if at == wire.len() && recv.is_empty() { break }
+            }
+            prop_assert_eq!(got, text);
+        }
+    }
+}

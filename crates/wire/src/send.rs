@@ -1,0 +1,311 @@
+//! Bytes on their way out.
+
+use alloc::vec::Vec;
+
+/// How a cipher frames what it seals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Framing {
+    /// Bytes that are kept free before the plaintext, for a length.
+    pub prefix: usize,
+    /// Bytes that will follow the sealed plaintext: the tag.
+    pub suffix: usize,
+    /// The most plaintext of one frame, in bytes.
+    pub plain_max: usize,
+}
+
+/// The bytes that one connection has yet to send: `[ sent | sealed | prefix | open | spare ]`.
+///
+/// Layers append; the driver sends what is [`ready`](Self::ready). Without a cipher appended bytes are ready at once.
+/// With one they gather in an open frame, which the cipher seals in place, once for many writes. The driver never sees
+/// plaintext of an open frame.
+///
+/// The capacity is fixed: a full buffer is a short write. Its last 4 KiB are kept for control frames, which may not
+/// wait behind payload.
+#[derive(Debug)]
+pub struct SendBuf {
+    store: Vec<u8>,
+    sent: usize,
+    /// `store[sent..sealed]` is ready. Behind it, if `open`: the prefix and the plaintext of the open frame.
+    sealed: usize,
+    open: bool,
+    framing: Option<Framing>,
+    capacity: usize,
+}
+
+impl SendBuf {
+    /// The default capacity in bytes: two of the largest Noise frames, nearly.
+    pub const CAPACITY: usize = 128 * 1024;
+
+    /// What payload leaves free for control frames, in bytes.
+    pub const CONTROL_RESERVE: usize = 4 * 1024;
+
+    /// An empty buffer that takes no memory before the first byte and never more than `capacity` bytes.
+    /// The range is 16 KiB and more.
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.max(16 * 1024);
+        Self { store: Vec::new(), sent: 0, sealed: 0, open: false, framing: None, capacity }
+    }
+
+    // ---- the driver's side
+
+    /// The bytes that can go to the socket now.
+    pub fn ready(&self) -> &[u8] {
+        &self.store[self.sent..self.sealed]
+    }
+
+    /// Says that the first `n` ready bytes have gone. More than there were counts as all.
+    pub fn sent(&mut self, n: usize) {
+        self.sent = (self.sent + n).min(self.sealed);
+        if self.sent == self.store.len() {
+            self.store.clear();
+        } else if self.sent < self.capacity / 2 {
+            return; // Moving the rest forward now could cost more than was sent.
+        } else {
+            self.store.drain(..self.sent);
+        }
+        self.sealed -= self.sent;
+        self.sent = 0;
+    }
+
+    /// Whether nothing waits, sealed or not.
+    pub fn is_empty(&self) -> bool {
+        self.sent == self.store.len()
+    }
+
+    /// Gives the memory back if nothing waits in it. A driver calls this before it waits, so that an idle connection
+    /// holds no buffer.
+    pub fn release(&mut self) {
+        if self.is_empty() {
+            self.store = Vec::new();
+            (self.sent, self.sealed) = (0, 0);
+        }
+    }
+
+    /// Exchanges the storage with `other` if all of it is ready and none was sent: a writer on another thread sends
+    /// from it while layers go on appending. `other` must be empty and becomes the new storage; what it then holds is
+    /// all to be sent. Returns whether it happened.
+    pub fn take_ready(&mut self, other: &mut Vec<u8>) -> bool {
+        if self.open || !other.is_empty() || self.is_empty() || self.sent > 0 {
+            return false;
+        }
+        core::mem::swap(&mut self.store, other);
+        self.sealed = 0;
+        true
+    }
+
+    // ---- the layers' side
+
+    /// The bytes of payload that may be appended now: what is left of the open frame and of the capacity, less the
+    /// reserve for control frames.
+    pub fn room(&self) -> usize {
+        self.capacity_room().saturating_sub(Self::CONTROL_RESERVE).min(self.frame_room())
+    }
+
+    /// The bytes of control frames that may be appended now.
+    pub fn control_room(&self) -> usize {
+        self.capacity_room().min(self.frame_room())
+    }
+
+    fn capacity_room(&self) -> usize {
+        let overhead = match self.framing {
+            Some(framing) if self.open => framing.suffix,
+            Some(framing) => framing.prefix + framing.suffix,
+            None => 0,
+        };
+        self.capacity.saturating_sub(self.store.len() + overhead)
+    }
+
+    /// Appends `bytes` if [`control_room`](Self::control_room) has room for all of them, else nothing.
+    /// Returns whether it did. A layer that appends payload asks [`room`](Self::room) first.
+    #[must_use]
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > self.control_room() {
+            return false;
+        }
+        if bytes.is_empty() {
+            return true;
+        }
+        if self.store.capacity() == 0 {
+            self.store.reserve_exact(self.capacity.min(bytes.len().max(1024)));
+        }
+        if let (Some(framing), false) = (self.framing, self.open) {
+            self.open = true;
+            self.store.resize(self.store.len() + framing.prefix, 0);
+        }
+        self.store.extend_from_slice(bytes);
+        if self.framing.is_none() {
+            self.sealed = self.store.len();
+        }
+        true
+    }
+
+    /// Sets how frames are built from here on. Bytes appended before are ready as they are; an open frame is not
+    /// touched, so a cipher sets this once, before anything is to be sealed by it.
+    pub fn set_framing(&mut self, framing: Framing) {
+        self.framing = Some(framing);
+    }
+
+    /// The plaintext of the open frame, for the cipher to seal in place; `None` if there is nothing to seal.
+    pub fn open_frame(&mut self) -> Option<&mut [u8]> {
+        let prefix = self.framing?.prefix;
+        if self.open { Some(&mut self.store[self.sealed + prefix..]) } else { None }
+    }
+
+    /// Closes the open frame around its sealed bytes, which are ready then. `prefix` and `suffix` have the lengths of
+    /// the framing; without an open frame nothing happens.
+    pub fn close_frame(&mut self, prefix: &[u8], suffix: &[u8]) {
+        if self.open {
+            let at = self.sealed;
+            self.store[at..at + prefix.len()].copy_from_slice(prefix);
+            self.store.extend_from_slice(suffix);
+            self.sealed = self.store.len();
+            self.open = false;
+        }
+    }
+
+    /// Whether the open frame has so little room that it should be sealed to make room for the next: less than `need`
+    /// bytes, while the capacity has more.
+    pub fn frame_is_full(&self, need: usize) -> bool {
+        self.open && self.frame_room() < need
+    }
+
+    fn frame_room(&self) -> usize {
+        match self.framing {
+            Some(framing) if self.open => {
+                framing.plain_max.saturating_sub(self.store.len() - self.sealed - framing.prefix)
+            }
+            Some(framing) => framing.plain_max,
+            None => usize::MAX,
+        }
+    }
+}
+
+impl Default for SendBuf {
+    fn default() -> Self {
+        Self::new(Self::CAPACITY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FRAMING: Framing = Framing { prefix: 2, suffix: 3, plain_max: 20_000 };
+
+    fn seal(send: &mut SendBuf) {
+        let Some(plain) = send.open_frame() else { return };
+        plain.iter_mut().for_each(|b| *b ^= 0xff);
+        let len = plain.len() as u16;
+        send.close_frame(&len.to_be_bytes(), b"tag");
+    }
+
+    #[test]
+    fn without_a_cipher_bytes_are_ready_at_once() {
+        let mut send = SendBuf::default();
+        assert!(send.append(b"hello"));
+        assert_eq!(send.ready(), b"hello");
+        send.sent(2);
+        assert_eq!(send.ready(), b"llo");
+        send.sent(99);
+        assert!(send.is_empty());
+        assert_eq!(send.store.len(), 0);
+    }
+
+    #[test]
+    fn plaintext_is_never_ready() {
+        let mut send = SendBuf::default();
+        assert!(send.append(b"clear"));
+        send.set_framing(FRAMING);
+        assert!(send.append(b"sec"));
+        assert!(send.append(b"ret"));
+        assert_eq!(send.ready(), b"clear");
+        send.sent(5);
+        assert!(send.ready().is_empty());
+        assert!(!send.is_empty());
+        seal(&mut send);
+        let sealed = b"secret".map(|b| b ^ 0xff);
+        assert_eq!(send.ready(), [&[0, 6], &sealed[..], b"tag"].concat());
+        assert!(send.open_frame().is_none());
+    }
+
+    #[test]
+    fn payload_leaves_a_reserve_for_control() {
+        let mut send = SendBuf::new(16 * 1024);
+        assert!(send.append(&vec![0; send.room()]));
+        assert_eq!(send.room(), 0);
+        assert_eq!(send.control_room(), SendBuf::CONTROL_RESERVE);
+        assert!(!send.append(&[0; SendBuf::CONTROL_RESERVE + 1]));
+        assert!(send.append(&[0; SendBuf::CONTROL_RESERVE]));
+        assert_eq!(send.control_room(), 0);
+    }
+
+    #[test]
+    fn a_full_frame_makes_room_by_being_sealed() {
+        let mut send = SendBuf::default();
+        send.set_framing(FRAMING);
+        assert!(send.append(&vec![1; FRAMING.plain_max - 10]));
+        assert_eq!(send.room(), 10);
+        assert!(send.frame_is_full(11) && !send.frame_is_full(10));
+        assert!(!send.append(&[0; 11]));
+        seal(&mut send);
+        assert_eq!(send.room(), FRAMING.plain_max);
+    }
+
+    #[test]
+    fn storage_changes_hands_only_when_all_of_it_is_ready() {
+        let (mut send, mut out) = (SendBuf::default(), Vec::new());
+        assert!(!send.take_ready(&mut out));
+        send.set_framing(FRAMING);
+        assert!(send.append(b"abc"));
+        assert!(!send.take_ready(&mut out), "an open frame");
+        seal(&mut send);
+        assert!(send.take_ready(&mut out));
+        assert_eq!(out.len(), 8);
+        assert!(send.is_empty());
+        assert!(send.append(b"x"));
+        seal(&mut send);
+        assert!(!send.take_ready(&mut out), "the other is not empty");
+    }
+
+    #[test]
+    fn memory_comes_with_the_first_byte_and_goes_with_the_last() {
+        let mut send = SendBuf::default();
+        assert_eq!(send.store.capacity(), 0);
+        assert!(send.append(b"x"));
+        send.release();
+        assert_ne!(send.store.capacity(), 0);
+        send.sent(1);
+        send.release();
+        assert_eq!(send.store.capacity(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_order_and_within_capacity(
+            ops in prop::collection::vec((0u8..3, 1usize..9000), 1..200),
+        ) {
+            let mut send = SendBuf::new(16 * 1024);
+            let (mut put, mut got, mut next) = (Vec::new(), Vec::new(), 0u8);
+            for (op, n) in ops {
+                match op {
+                    0 => {
+                        let piece: Vec<u8> = (0..n).map(|_| { next = next.wrapping_add(7); next }).collect();
+                        if send.append(&piece) { put.extend(piece) }
+                    }
+                    _ => {
+                        let n = n.min(send.ready().len());
+                        got.extend_from_slice(&send.ready()[..n]);
+                        send.sent(n);
+                    }
+                }
+                prop_assert!(send.store.len() <= 16 * 1024);
+            }
+            got.extend_from_slice(send.ready());
+            prop_assert_eq!(got, put);
+        }
+    }
+}
