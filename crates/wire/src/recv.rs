@@ -25,6 +25,7 @@ pub struct RecvBuf {
     capacity: usize,
     /// The bytes that `sealed` must have room for: the frame that was announced.
     announced: usize,
+    total: u64,
     eof: bool,
     held: bool,
 }
@@ -43,6 +44,7 @@ impl RecvBuf {
             end: 0,
             capacity: capacity.max(8 * 1024),
             announced: 0,
+            total: 0,
             eof: false,
             held: false,
         }
@@ -67,7 +69,9 @@ impl RecvBuf {
 
     /// Says that the first `n` bytes of [`spare`](Self::spare) have been filled. More than there were counts as all.
     pub fn filled(&mut self, n: usize) {
-        self.end = (self.end + n).min(self.block.len());
+        let n = n.min(self.block.len() - self.end);
+        self.end += n;
+        self.total += n as u64;
     }
 
     /// Lets `read` append to the buffer through [`BufMut`], which needs no zeroing.
@@ -82,6 +86,7 @@ impl RecvBuf {
         let room = self.make_room();
         self.block.truncate(self.end);
         let result = read(&mut (&mut self.block).limit(room));
+        self.total += (self.block.len() - self.end) as u64;
         self.end = self.block.len();
         result
     }
@@ -115,6 +120,11 @@ impl RecvBuf {
     /// Whether the driver has seen the end of the input. Bytes may still be here.
     pub fn is_eof(&self) -> bool {
         self.eof
+    }
+
+    /// All bytes that have ever come in.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// Whether no byte is left, revealed or not.

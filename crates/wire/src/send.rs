@@ -30,6 +30,8 @@ pub struct SendBuf {
     open: bool,
     framing: Option<Framing>,
     capacity: usize,
+    /// All bytes that were ready once and have left the storage.
+    gone: u64,
 }
 
 impl SendBuf {
@@ -43,7 +45,7 @@ impl SendBuf {
     /// The range is 16 KiB and more.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(16 * 1024);
-        Self { store: Vec::new(), sent: 0, sealed: 0, open: false, framing: None, capacity }
+        Self { store: Vec::new(), sent: 0, sealed: 0, open: false, framing: None, capacity, gone: 0 }
     }
 
     // ---- the driver's side
@@ -63,8 +65,14 @@ impl SendBuf {
         } else {
             self.store.drain(..self.sent);
         }
+        self.gone += self.sent as u64;
         self.sealed -= self.sent;
         self.sent = 0;
+    }
+
+    /// All bytes that have ever been ready.
+    pub fn total(&self) -> u64 {
+        self.gone + self.sealed as u64
     }
 
     /// Whether nothing waits, sealed or not.
@@ -76,8 +84,8 @@ impl SendBuf {
     /// holds no buffer.
     pub fn release(&mut self) {
         if self.is_empty() {
+            self.sent(0);
             self.store = Vec::new();
-            (self.sent, self.sealed) = (0, 0);
         }
     }
 
@@ -89,6 +97,7 @@ impl SendBuf {
             return false;
         }
         core::mem::swap(&mut self.store, other);
+        self.gone += self.sealed as u64;
         self.sealed = 0;
         true
     }
@@ -212,7 +221,7 @@ mod tests {
         assert_eq!(send.ready(), b"llo");
         send.sent(99);
         assert!(send.is_empty());
-        assert_eq!(send.store.len(), 0);
+        assert_eq!((send.store.len(), send.total()), (0, 5));
     }
 
     #[test]

@@ -1,0 +1,49 @@
+//! Frames of a secure channel, opened and sealed in place.
+
+use sanswarm_wire::{RecvBuf, SendBuf};
+
+use crate::Error;
+
+/// What lies between the socket and the muxer.
+#[derive(Debug)]
+pub(crate) enum Cipher {
+    /// Nothing: before the handshake, or a pipe that is secure already.
+    Plain,
+    #[cfg(feature = "noise")]
+    Noise(Box<sanswarm_noise::Cipher>),
+}
+
+impl Cipher {
+    /// Reveals the next frame; `false` if none is whole.
+    pub(crate) fn open(&mut self, recv: &mut RecvBuf) -> Result<bool, Error> {
+        match self {
+            Self::Plain => {
+                let some = !recv.sealed_mut().is_empty();
+                recv.reveal_all();
+                Ok(some)
+            }
+            #[cfg(feature = "noise")]
+            Self::Noise(cipher) => cipher.open(recv).map_err(Error::Noise),
+        }
+    }
+
+    /// Seals the open frame, if there is one.
+    #[cfg_attr(not(feature = "noise"), allow(unused_variables))]
+    pub(crate) fn seal(&mut self, send: &mut SendBuf) -> Result<(), Error> {
+        match self {
+            Self::Plain => Ok(()),
+            #[cfg(feature = "noise")]
+            Self::Noise(cipher) => cipher.seal(send).map(|_| ()).map_err(Error::Noise),
+        }
+    }
+
+    /// Makes `send` build the frames of this cipher. Called again it changes nothing.
+    #[cfg_attr(not(feature = "noise"), allow(unused_variables))]
+    pub(crate) fn frame(&self, send: &mut SendBuf) {
+        match self {
+            Self::Plain => {}
+            #[cfg(feature = "noise")]
+            Self::Noise(_) => send.set_framing(sanswarm_noise::Cipher::framing()),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What a connection is told before it starts.
+
+use core::{fmt, time::Duration};
+use std::sync::Arc;
+
+use libp2p_identity::{Keypair, PeerId};
+use sanswarm_multistream::ProtocolName;
+use sanswarm_multistream_select::Names;
+
+/// A security protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Security {
+    /// `/noise`: Noise XX with the libp2p payload.
+    #[cfg(feature = "noise")]
+    Noise,
+}
+
+impl Security {
+    /// The protocol's name on the wire.
+    pub fn name(self) -> ProtocolName {
+        match self {
+            #[cfg(feature = "noise")]
+            Self::Noise => ProtocolName::from_static("/noise"),
+        }
+    }
+
+    /// What is built in and offered by default.
+    pub fn defaults() -> Vec<Self> {
+        vec![
+            #[cfg(feature = "noise")]
+            Self::Noise,
+        ]
+    }
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().as_str())
+    }
+}
+
+/// A stream muxer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Muxer {
+    /// `/yamux/1.0.0`.
+    #[cfg(feature = "yamux")]
+    Yamux,
+}
+
+impl Muxer {
+    /// The protocol's name on the wire.
+    pub fn name(self) -> ProtocolName {
+        match self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux => ProtocolName::from_static("/yamux/1.0.0"),
+        }
+    }
+
+    /// What is built in and offered by default.
+    pub fn defaults() -> Vec<Self> {
+        vec![
+            #[cfg(feature = "yamux")]
+            Self::Yamux,
+        ]
+    }
+}
+
+impl fmt::Display for Muxer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().as_str())
+    }
+}
+
+/// What a connection may cost, and how long it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the first byte to the muxer, at most. Default 15 s. Stops: peers that connect and stay silent.
+    pub upgrade_timeout: Duration,
+    /// From a stream's opening to its agreement, at most. Default 10 s. Stops: streams that are opened and forgotten.
+    pub negotiation_timeout: Duration,
+    /// How long a goodbye may take, whether the peer reads or not. Default 1 s.
+    pub close_timeout: Duration,
+    /// Streams at once, opened by either end. Default 1,000. Stops: a stream's cost times any number.
+    pub streams: usize,
+    /// Inbound streams that negotiate at once; further ones wait unacknowledged. Default 128.
+    /// Stops: negotiations as a way to hold memory.
+    pub negotiating: usize,
+    /// The receive window of a stream in bytes: what a peer may send before the application reads. Default 256 KiB,
+    /// which yamux makes the least. Stops: unread payload.
+    pub window_bytes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            upgrade_timeout: Duration::from_secs(15),
+            negotiation_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(1),
+            streams: 1000,
+            negotiating: 128,
+            window_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// What all connections of a node have in common. Made once: signing the Noise key takes as long as a handshake.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) local: PeerId,
+    #[cfg(feature = "noise")]
+    pub(crate) noise: Arc<sanswarm_noise::Config>,
+    pub(crate) security: Vec<Security>,
+    pub(crate) muxers: Vec<Muxer>,
+    pub(crate) security_names: Offer,
+    pub(crate) muxer_names: Offer,
+    pub(crate) limits: Limits,
+}
+
+/// The same names as a dialer offers them and as a listener looks them up.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) list: Arc<[ProtocolName]>,
+    pub(crate) set: Arc<Names>,
+}
+
+impl Offer {
+    fn new(list: Vec<ProtocolName>) -> Self {
+        Self { set: Arc::new(Names::new(list.iter().cloned())), list: list.into() }
+    }
+}
+
+impl Config {
+    /// A configuration for the node whose identity is `keypair`.
+    ///
+    /// `noise_secret` becomes the node's static Noise key: 32 bytes from a good source of randomness, used for nothing
+    /// else, made anew at each start. Security protocols and muxers are offered in the order given.
+    ///
+    /// # Errors
+    /// [`SigningError`] if the keypair cannot sign, as some RSA keys cannot.
+    pub fn new(
+        keypair: &Keypair,
+        noise_secret: [u8; 32],
+        security: Vec<Security>,
+        muxers: Vec<Muxer>,
+        limits: Limits,
+    ) -> Result<Self, SigningError> {
+        #[cfg(not(feature = "noise"))]
+        let _ = noise_secret;
+        Ok(Self {
+            local: keypair.public().to_peer_id(),
+            #[cfg(feature = "noise")]
+            noise: Arc::new(noise_config(keypair, noise_secret, &muxers)?),
+            security_names: Offer::new(security.iter().map(|s| s.name()).collect()),
+            muxer_names: Offer::new(muxers.iter().map(|m| m.name()).collect()),
+            security,
+            muxers,
+            limits,
+        })
+    }
+
+    /// The peer id of this node.
+    pub fn local(&self) -> PeerId {
+        self.local
+    }
+
+    /// The limits of each connection.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+#[cfg(feature = "noise")]
+fn noise_config(
+    keypair: &Keypair,
+    secret: [u8; 32],
+    muxers: &[Muxer],
+) -> Result<sanswarm_noise::Config, SigningError> {
+    let key = sanswarm_noise::StaticKey::from_secret(secret);
+    let signature = keypair.sign(&key.message()).map_err(|_| SigningError)?;
+    let identity_key = keypair.public().encode_protobuf();
+    let muxers = muxers.iter().map(|m| m.name().as_str().as_bytes().to_vec().into()).collect();
+    Ok(sanswarm_noise::Config { muxers, ..sanswarm_noise::Config::new(key, identity_key, signature) })
+}
+
+/// The identity key cannot sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigningError;
+
+impl fmt::Display for SigningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the identity key cannot sign")
+    }
+}
+
+impl core::error::Error for SigningError {}

@@ -1,0 +1,300 @@
+//! What can end a connection, a stream or a call, as data.
+
+use core::{fmt, time::Duration};
+
+use libp2p_identity::PeerId;
+use sanswarm_multistream::ProtocolName;
+use sanswarm_multistream_select as select;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// The security protocol is being negotiated.
+    Security,
+    /// The security handshake is running.
+    Handshake,
+    /// The muxer is being negotiated.
+    Muxer,
+    /// Streams flow.
+    Streams,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Security => "security",
+            Self::Handshake => "handshake",
+            Self::Muxer => "muxer",
+            Self::Streams => "streams",
+        })
+    }
+}
+
+/// Why a connection ended by force. Every variant is fatal and sticky.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke multistream-select while security or muxer was negotiated.
+    Negotiation {
+        /// What was being negotiated.
+        stage: Stage,
+        /// What the peer did.
+        cause: select::Error,
+        /// What we offer at this stage.
+        offered: Vec<ProtocolName>,
+    },
+    /// The two ends have no security protocol or no muxer in common.
+    NothingInCommon {
+        /// What was being negotiated.
+        stage: Stage,
+        /// What we offer at this stage.
+        offered: Vec<ProtocolName>,
+        /// What the peer offers, as far as it said.
+        remote: Vec<String>,
+    },
+    /// The security handshake failed.
+    #[cfg(feature = "noise")]
+    Noise(sanswarm_noise::Error),
+    /// The peer's identity key cannot be read: malformed, or of a type that is not built in.
+    IdentityKey {
+        /// The number of the key's type: 0 RSA, 1 Ed25519, 2 secp256k1, 3 ECDSA; `None` where not even that is readable.
+        key_type: Option<u8>,
+    },
+    /// The peer's identity key did not sign its handshake.
+    IdentitySignature,
+    /// Another peer answered than the one that was dialled.
+    WrongPeer {
+        /// Who was dialled.
+        expected: PeerId,
+        /// Who answered.
+        got: PeerId,
+    },
+    /// The muxer was misused by the peer, or ran into a limit.
+    #[cfg(feature = "yamux")]
+    Yamux(sanswarm_yamux::Error),
+    /// A stage did not end in time.
+    Timeout {
+        /// The stage.
+        stage: Stage,
+        /// The limit that passed.
+        after: Duration,
+    },
+    /// The peer's bytes ended in the middle of something.
+    Eof {
+        /// Where.
+        stage: Stage,
+        /// Streams that were open.
+        streams: usize,
+    },
+    /// A protocol was configured that is not built in, or none was configured for the stage.
+    NotBuiltIn {
+        /// The stage that needs it.
+        stage: Stage,
+    },
+}
+
+impl Error {
+    /// The stage that the connection had reached.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Negotiation { stage, .. } | Self::NothingInCommon { stage, .. } => *stage,
+            Self::Timeout { stage, .. } | Self::Eof { stage, .. } | Self::NotBuiltIn { stage } => *stage,
+            #[cfg(feature = "noise")]
+            Self::Noise(_) => Stage::Handshake,
+            Self::IdentityKey { .. } | Self::IdentitySignature | Self::WrongPeer { .. } => Stage::Handshake,
+            #[cfg(feature = "yamux")]
+            Self::Yamux(_) => Stage::Streams,
+        }
+    }
+
+    /// A name for machines that stays the same over versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Negotiation { .. } => "negotiation",
+            Self::NothingInCommon { .. } => "nothing-in-common",
+            #[cfg(feature = "noise")]
+            Self::Noise(_) => "noise",
+            Self::IdentityKey { .. } => "identity-key",
+            Self::IdentitySignature => "identity-signature",
+            Self::WrongPeer { .. } => "wrong-peer",
+            #[cfg(feature = "yamux")]
+            Self::Yamux(_) => "yamux",
+            Self::Timeout { .. } => "timeout",
+            Self::Eof { .. } => "eof",
+            Self::NotBuiltIn { .. } => "not-built-in",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Negotiation { stage, cause, offered } => {
+                write!(f, "{stage}: {cause}; we offered {}", List(offered))
+            }
+            Self::NothingInCommon { stage, offered, remote } if remote.is_empty() => {
+                write!(f, "{stage}: the peer refused all of {}", List(offered))
+            }
+            Self::NothingInCommon { stage, offered, remote } => {
+                write!(f, "{stage}: nothing in common; we offered {}, the peer {}", List(offered), List(remote))
+            }
+            #[cfg(feature = "noise")]
+            Self::Noise(error) => write!(f, "noise handshake: {error}"),
+            Self::IdentityKey { key_type: Some(n) } => {
+                write!(f, "handshake: the peer's identity key is malformed or its type ({n}) is not built in")
+            }
+            Self::IdentityKey { key_type: None } => f.write_str("handshake: the peer's identity key is malformed"),
+            Self::IdentitySignature => f.write_str("handshake: the peer's identity key did not sign its handshake"),
+            Self::WrongPeer { expected, got } => write!(f, "handshake: expected peer {expected}, but {got} answered"),
+            #[cfg(feature = "yamux")]
+            Self::Yamux(error) => write!(f, "yamux: {error}"),
+            Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
+            Self::Eof { stage: Stage::Streams, streams } => {
+                write!(f, "the peer's bytes ended with {streams} streams open")
+            }
+            Self::Eof { stage, .. } => write!(f, "{stage}: the peer's bytes ended in the middle"),
+            Self::NotBuiltIn { stage } => write!(f, "{stage}: none of the configured protocols is built in"),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Negotiation { cause, .. } => Some(cause),
+            #[cfg(feature = "noise")]
+            Self::Noise(error) => Some(error),
+            #[cfg(feature = "yamux")]
+            Self::Yamux(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Prints names separated by commas.
+struct List<'a, T>(&'a [T]);
+
+impl<T: AsRef<str>> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, name.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a stream that we opened was not agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The names that we offered.
+    pub offered: Vec<ProtocolName>,
+    /// What happened.
+    pub cause: RefusalCause,
+    /// Whether payload went out behind a lazy proposal. The peer may have seen it, but not as this protocol.
+    pub data_sent: bool,
+}
+
+/// What happened to a stream that was not agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusalCause {
+    /// The peer speaks none of the names.
+    NotSupported,
+    /// The peer broke multistream-select.
+    Negotiation(select::Error),
+    /// The peer reset the stream or ended it before it agreed.
+    Reset,
+    /// No agreement within this time.
+    Timeout(Duration),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            RefusalCause::NotSupported => write!(f, "the peer speaks none of {}", List(&self.offered)),
+            RefusalCause::Negotiation(error) => write!(f, "{error}; we offered {}", List(&self.offered)),
+            RefusalCause::Reset => write!(f, "the peer reset the stream before agreeing on {}", List(&self.offered)),
+            RefusalCause::Timeout(after) => write!(f, "no agreement on {} within {after:?}", List(&self.offered)),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// Why no stream could be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No name was given.
+    NoName,
+    /// The connection is closing or closed.
+    Closed,
+    /// The peer has announced that it takes no new streams.
+    GoingAway,
+    /// A limit of ours.
+    Limit {
+        /// Its name in `Limits`.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoName => f.write_str("no protocol name was given"),
+            Self::Closed => f.write_str("the connection is closed"),
+            Self::GoingAway => f.write_str("the peer takes no new streams"),
+            Self::Limit { name, value } => write!(f, "our limit {name} is reached: {value}"),
+        }
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+/// Why a stream gave no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// The peer has finished and all was read.
+    Finished,
+    /// The id names no stream: never, or not any more (reset, refused, or ended at both sides).
+    Gone,
+    /// The connection has ended.
+    Closed,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "the peer has finished the stream",
+            Self::Gone => "there is no such stream any more",
+            Self::Closed => "the connection is closed",
+        })
+    }
+}
+
+impl core::error::Error for ReadError {}
+
+/// Why a stream takes no bytes, or an order about it came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteError {
+    /// We have finished the stream ourselves.
+    Finished,
+    /// The id names no stream: never, or not any more (reset, refused, or ended at both sides).
+    Gone,
+    /// The connection has ended.
+    Closed,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Finished => "the stream is finished on our side",
+            Self::Gone => "there is no such stream any more",
+            Self::Closed => "the connection is closed",
+        })
+    }
+}
+
+impl core::error::Error for WriteError {}

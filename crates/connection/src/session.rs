@@ -1,0 +1,179 @@
+//! The muxers that are built in, behind one set of verbs.
+
+use sanswarm_wire::{Deadline, Instant, Key, Role, SendBuf};
+
+use crate::{Error, Limits, Muxer, OpenError};
+
+/// A muxer's name for a stream. The muxers name streams by keys of a slab, so that a table beside it can be a `Vec`.
+pub(crate) type MuxId = Key;
+
+/// What a muxer has to say.
+pub(crate) enum MuxEvent {
+    Opened(MuxId),
+    Data { id: MuxId, len: usize, last: bool },
+    Finished(MuxId),
+    Reset(MuxId),
+    /// The peer takes no new streams.
+    GoAway,
+    /// Nothing for us.
+    Other,
+}
+
+#[derive(Debug)]
+pub(crate) enum Session {
+    #[cfg(feature = "yamux")]
+    Yamux(Box<sanswarm_yamux::Session>),
+}
+
+#[cfg(feature = "yamux")]
+use sanswarm_yamux as yamux;
+
+#[cfg_attr(not(feature = "yamux"), allow(unused_variables))]
+impl Session {
+    pub(crate) fn new(muxer: Muxer, role: Role, limits: &Limits) -> Self {
+        match muxer {
+            #[cfg(feature = "yamux")]
+            Muxer::Yamux => {
+                let limits = yamux::Limits {
+                    window_bytes: limits.window_bytes,
+                    streams: limits.streams,
+                    ..yamux::Limits::default()
+                };
+                let config = yamux::Config { limits, ..yamux::Config::default() };
+                Self::Yamux(Box::new(yamux::Session::new(role, config)))
+            }
+        }
+    }
+
+    pub(crate) fn open(&mut self) -> Result<MuxId, OpenError> {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.open().map_err(|error| match error {
+                yamux::OpenError::TooMany { limit } => OpenError::Limit { name: "streams", value: limit },
+                yamux::OpenError::GoingAway => OpenError::GoingAway,
+                _ => OpenError::Closed,
+            }),
+        }
+    }
+
+    pub(crate) fn accept(&mut self, id: MuxId) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.accept(id),
+        }
+    }
+
+    /// Uses the head of `plain` only; payload is left to the caller.
+    pub(crate) fn handle_input(&mut self, now: Instant, plain: &[u8]) -> Result<(usize, Option<MuxEvent>), Error> {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => {
+                let (used, event) = s.handle_input(now, plain).map_err(Error::Yamux)?;
+                let event = event.map(|event| match event {
+                    yamux::Event::Opened { stream } => MuxEvent::Opened(stream),
+                    yamux::Event::Data { stream, len, last } => MuxEvent::Data { id: stream, len, last },
+                    yamux::Event::Finished { stream } => MuxEvent::Finished(stream),
+                    yamux::Event::Reset { stream } => MuxEvent::Reset(stream),
+                    yamux::Event::GoAway { .. } => MuxEvent::GoAway,
+                    _ => MuxEvent::Other,
+                });
+                Ok((used, event))
+            }
+        }
+    }
+
+    /// Whether so many replies are owed that no more input is taken.
+    pub(crate) fn is_held(&self) -> bool {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref s) => s.is_held(),
+        }
+    }
+
+    pub(crate) fn poll_writable(&mut self) -> Option<MuxId> {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.poll_writable(),
+        }
+    }
+
+    pub(crate) fn consumed(&mut self, id: MuxId, bytes: usize) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.consumed(id, bytes),
+        }
+    }
+
+    pub(crate) fn write_room(&self, id: MuxId, send: &SendBuf) -> usize {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref s) => s.write_room(id, send),
+        }
+    }
+
+    /// Appends what fits and returns how much that was. A stream that is gone takes nothing.
+    pub(crate) fn write(&mut self, now: Instant, id: MuxId, data: &[u8], send: &mut SendBuf) -> usize {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.write(now, id, data, send).unwrap_or(0),
+        }
+    }
+
+    /// Puts a stream in line for `poll_writable` although it has written all that it had.
+    pub(crate) fn wait_writable(&mut self, id: MuxId) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => { let _ = (s, id); }
+        }
+    }
+
+    pub(crate) fn finish(&mut self, id: MuxId) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => drop(s.finish(id)),
+        }
+    }
+
+    pub(crate) fn reset(&mut self, id: MuxId) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => drop(s.reset(id)),
+        }
+    }
+
+    pub(crate) fn stop(&mut self, id: MuxId) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => drop(s.stop(id)),
+        }
+    }
+
+    /// Says that we take no new streams: an orderly end.
+    pub(crate) fn go_away(&mut self) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.go_away(yamux::GoAway::Normal),
+        }
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Instant, send: &mut SendBuf) -> usize {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.poll_transmit(now, send),
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref s) => s.poll_timeout(),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.handle_timeout(now).map_err(Error::Yamux),
+        }
+    }
+}

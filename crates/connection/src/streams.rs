@@ -1,0 +1,554 @@
+//! The streams of a connection, over its muxer.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use sanswarm_multistream::{MESSAGE_BYTES_MAX, ProtocolName};
+use sanswarm_multistream_select::{Mode, Names, Outcome};
+use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf, Slab};
+
+use crate::{
+    Direction, Error, Event, Limits, Open, OpenError, ReadError, RefusalCause, StreamId, WriteError,
+    session::{MuxEvent, MuxId, Session},
+    stream::{State, Stream},
+};
+
+/// The longest message of a negotiation with its length.
+const MESSAGE_MAX: usize = MESSAGE_BYTES_MAX + 2;
+
+#[derive(Debug)]
+pub(crate) struct Streams {
+    limits: Limits,
+    names: Arc<Names>,
+    session: Option<Session>,
+    table: Slab<Stream>,
+    /// By the slot of the muxer's id: the muxer uses a slot again only after the stream in it has gone.
+    by_mux: Vec<Option<StreamId>>,
+    /// Outbound streams opened before there is a muxer.
+    early: VecDeque<StreamId>,
+    /// Inbound streams that wait for their turn to negotiate.
+    waiting: VecDeque<StreamId>,
+    /// Inbound streams that negotiate.
+    negotiating: usize,
+    /// Streams that owe negotiation messages.
+    due: VecDeque<StreamId>,
+    deadlines: BTreeSet<(Instant, StreamId)>,
+    going_away: bool,
+    scratch: Vec<u8>,
+}
+
+impl Streams {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            names: Arc::new(Names::default()),
+            session: None,
+            table: Slab::new(),
+            by_mux: Vec::new(),
+            early: VecDeque::new(),
+            waiting: VecDeque::new(),
+            negotiating: 0,
+            due: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            going_away: false,
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_names(&mut self, names: Arc<Names>) {
+        self.names = names;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    pub(crate) fn session_mut(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    /// Takes the muxer into use and opens what was asked for before.
+    pub(crate) fn start(&mut self, session: Session, events: &mut VecDeque<Event>) {
+        self.session = Some(session);
+        while let Some(id) = self.early.pop_front() {
+            if self.attach(id).is_err() {
+                self.fail(id, RefusalCause::Reset, events);
+            }
+        }
+    }
+
+    /// Whether the peer has said good-bye and nothing is left to do.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.going_away && self.table.is_empty()
+    }
+
+    // ---- commands
+
+    pub(crate) fn open(&mut self, now: Instant, names: Arc<[ProtocolName]>, how: Open) -> Result<StreamId, OpenError> {
+        if names.is_empty() {
+            return Err(OpenError::NoName);
+        }
+        if self.going_away {
+            return Err(OpenError::GoingAway);
+        }
+        if self.table.len() >= self.limits.streams {
+            return Err(OpenError::Limit { name: "streams", value: self.limits.streams });
+        }
+        let mode = match how {
+            Open::Wait => Mode::Wait,
+            Open::Lazy => Mode::Lazy,
+        };
+        let mut deadline = now + self.limits.negotiation_timeout;
+        if self.session.is_none() {
+            deadline = deadline + self.limits.upgrade_timeout;
+        }
+        let id = self.table.insert(Stream::outbound(names, mode, deadline));
+        if self.session.is_none() {
+            self.early.push_back(id);
+        } else if let Err(error) = self.attach(id) {
+            self.table.remove(id);
+            return Err(error);
+        }
+        self.deadlines.insert((deadline, id));
+        Ok(id)
+    }
+
+    /// Gives an outbound stream its place in the muxer.
+    fn attach(&mut self, id: StreamId) -> Result<(), OpenError> {
+        let (Some(session), Some(stream)) = (&mut self.session, self.table.get_mut(id)) else { return Ok(()) };
+        let mux = session.open()?;
+        stream.mux = Some(mux);
+        stream.start(&self.names, Instant::ZERO);
+        self.bind(mux, id);
+        self.mark_due(id);
+        Ok(())
+    }
+
+    pub(crate) fn read(&mut self, id: StreamId) -> Result<Option<Bytes>, ReadError> {
+        let stream = self.table.get_mut(id).ok_or(ReadError::Gone)?;
+        if !stream.is_open() {
+            return Ok(None);
+        }
+        if let Some(slice) = stream.inbox.pop() {
+            if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
+                session.consumed(mux, slice.len());
+            }
+            return Ok(Some(slice));
+        }
+        stream.told = false;
+        if !stream.remote_finished {
+            return Ok(None);
+        }
+        stream.stopped = true;
+        self.retire(id);
+        Err(ReadError::Finished)
+    }
+
+    /// How many bytes of payload the stream would take now. 0 where it cannot write yet.
+    pub(crate) fn write_room(&self, id: StreamId, send: &SendBuf) -> usize {
+        match (self.table.get(id), &self.session) {
+            (Some(stream), Some(session)) if stream.takes_payload() => {
+                stream.mux.map_or(0, |mux| session.write_room(mux, send))
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether the stream exists and may still be written to. First sends what the stream owes before payload.
+    pub(crate) fn prepare_write(&mut self, now: Instant, id: StreamId, send: &mut SendBuf) -> Result<(), WriteError> {
+        let stream = self.table.get_mut(id).ok_or(WriteError::Gone)?;
+        if stream.finished {
+            return Err(WriteError::Finished);
+        }
+        if stream.is_due {
+            self.send_negotiation(now, id, send);
+        }
+        Ok(())
+    }
+
+    /// Writes payload after [`prepare_write`](Self::prepare_write). What does not fit makes `Writable` owed.
+    pub(crate) fn write(&mut self, now: Instant, id: StreamId, data: &[u8], send: &mut SendBuf) -> usize {
+        let Some(stream) = self.table.get_mut(id) else { return 0 };
+        let mut n = 0;
+        if let (true, Some(session), Some(mux)) = (stream.takes_payload(), &mut self.session, stream.mux) {
+            n = session.write(now, mux, data, send);
+        }
+        stream.data_sent |= n > 0;
+        stream.wants_write = n < data.len();
+        n
+    }
+
+    pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), WriteError> {
+        let stream = self.table.get_mut(id).ok_or(WriteError::Gone)?;
+        if stream.finished {
+            return Err(WriteError::Finished);
+        }
+        stream.finished = true;
+        stream.finish_due = true;
+        stream.wants_write = false;
+        self.finish_if_due(id);
+        self.retire(id);
+        Ok(())
+    }
+
+    /// Tells the muxer of a finish as soon as nothing of ours is to come before it.
+    fn finish_if_due(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if let (true, true, Some(session), Some(mux)) =
+            (stream.finish_due, stream.takes_payload(), &mut self.session, stream.mux)
+        {
+            stream.finish_due = false;
+            session.finish(mux);
+            if stream.remote_finished && matches!(stream.state, State::Refusing(_)) {
+                self.remove(id, false);
+            }
+        }
+    }
+
+    pub(crate) fn reset(&mut self, id: StreamId) -> Result<(), WriteError> {
+        if !self.table.contains(id) {
+            return Err(WriteError::Gone);
+        }
+        self.remove(id, true);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self, id: StreamId) -> Result<(), WriteError> {
+        let stream = self.table.get_mut(id).ok_or(WriteError::Gone)?;
+        stream.stopped = true;
+        if stream.is_open() {
+            self.discard(id);
+        }
+        self.retire(id);
+        Ok(())
+    }
+
+    // ---- input
+
+    /// Uses the next head of the input, and the payload behind it. `Ok(false)` means that more input is needed.
+    pub(crate) fn step(
+        &mut self,
+        now: Instant,
+        recv: &mut RecvBuf,
+        events: &mut VecDeque<Event>,
+    ) -> Result<bool, Error> {
+        let Some(session) = &mut self.session else { return Ok(false) };
+        let (used, event) = session.handle_input(now, recv.plain())?;
+        recv.hold(session.is_held());
+        recv.consume(used);
+        match event {
+            None => return Ok(used > 0),
+            Some(MuxEvent::Opened(mux)) => self.opened(now, mux, events),
+            Some(MuxEvent::Data { id, len, last }) => {
+                let slice = recv.take(len);
+                self.received(now, id, slice, last, events);
+            }
+            Some(MuxEvent::Finished(mux)) => self.received(now, mux, Bytes::new(), true, events),
+            Some(MuxEvent::Reset(mux)) => {
+                if let Some(id) = self.of_mux(mux) {
+                    self.fail(id, RefusalCause::Reset, events);
+                }
+            }
+            Some(MuxEvent::GoAway) => self.going_away = true,
+            Some(MuxEvent::Other) => {}
+        }
+        Ok(true)
+    }
+
+    fn opened(&mut self, now: Instant, mux: MuxId, events: &mut VecDeque<Event>) {
+        if self.table.len() >= self.limits.streams {
+            // The peer's open streams are bounded by the muxer too; this bounds what of them is unread here.
+            if let Some(session) = &mut self.session {
+                session.reset(mux);
+            }
+            return;
+        }
+        let id = self.table.insert(Stream::inbound(mux));
+        self.bind(mux, id);
+        self.waiting.push_back(id);
+        self.admit(now, events);
+    }
+
+    /// Lets waiting inbound streams negotiate while there is room for them.
+    fn admit(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+        while self.negotiating < self.limits.negotiating {
+            let Some(id) = self.waiting.pop_front() else { return };
+            let Some(stream) = self.table.get_mut(id) else { continue };
+            let deadline = now + self.limits.negotiation_timeout;
+            stream.start(&self.names, deadline);
+            self.negotiating += 1;
+            self.deadlines.insert((deadline, id));
+            if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
+                session.accept(mux);
+            }
+            self.negotiate(now, id, events);
+        }
+    }
+
+    fn received(&mut self, now: Instant, mux: MuxId, slice: Bytes, last: bool, events: &mut VecDeque<Event>) {
+        let Some(id) = self.of_mux(mux) else { return };
+        let Some(stream) = self.table.get_mut(id) else { return };
+        stream.remote_finished |= last;
+        // What a user will not read is dropped, but not the other side's part of a negotiation.
+        if stream.stopped && !matches!(stream.state, State::Negotiating(_)) {
+            if let Some(session) = &mut self.session {
+                session.consumed(mux, slice.len());
+            }
+        } else {
+            stream.inbox.push(slice);
+        }
+        match stream.state {
+            State::Waiting(_) => {}
+            State::Negotiating(_) => self.negotiate(now, id, events),
+            State::Open(_) => self.announce(id, last, events),
+            State::Refusing(_) if last && !stream.finish_due => self.remove(id, false),
+            State::Refusing(_) => {}
+        }
+    }
+
+    /// Tells of payload and of the end, once each.
+    fn announce(&mut self, id: StreamId, last: bool, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if !stream.inbox.is_empty() && !stream.told {
+            stream.told = true;
+            events.push_back(Event::Readable { stream: id });
+        }
+        if last {
+            if !stream.stopped {
+                events.push_back(Event::Finished { stream: id });
+            }
+            self.retire(id);
+        }
+    }
+
+    /// Feeds a negotiating stream what has arrived for it.
+    fn negotiate(&mut self, now: Instant, id: StreamId, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        let (mut outcome, mut total) = (Ok(None), 0);
+        while let State::Negotiating(negotiation) = &mut stream.state {
+            let input = stream.inbox.peek(MESSAGE_MAX);
+            let used = match negotiation.negotiator.handle_input(input) {
+                Ok((used, agreed)) => {
+                    outcome = Ok(agreed);
+                    used
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    0
+                }
+            };
+            stream.inbox.consume(used);
+            total += used;
+            if used == 0 || matches!(outcome, Ok(Some(_))) {
+                break;
+            }
+        }
+        if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
+            session.consumed(mux, total);
+        }
+        let ended = stream.remote_finished;
+        self.mark_due(id);
+        match outcome {
+            Ok(Some(Outcome::Agreed(name))) => self.agreed(now, id, name, events),
+            Ok(Some(Outcome::Refused)) => self.fail(id, RefusalCause::NotSupported, events),
+            Ok(None) if ended => self.ended_early(id, events),
+            Ok(None) => {}
+            Err(error) => self.misspoken(id, error, events),
+        }
+    }
+
+    fn agreed(&mut self, now: Instant, id: StreamId, protocol: ProtocolName, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        let State::Negotiating(negotiation) = core::mem::replace(&mut stream.state, State::Open(None)) else { return };
+        self.deadlines.remove(&(negotiation.deadline, id));
+        if negotiation.negotiator.is_due() {
+            stream.state = State::Open(Some(negotiation));
+        }
+        let (direction, last, wants_write) = (stream.direction, stream.remote_finished, stream.wants_write);
+        if stream.stopped {
+            self.discard(id);
+        }
+        events.push_back(Event::Opened { stream: id, protocol, direction });
+        self.finish_if_due(id);
+        self.announce(id, last, events);
+        if wants_write {
+            self.writable(id, events);
+        }
+        if direction == Direction::Inbound {
+            self.negotiating -= 1;
+            self.admit(now, events);
+        }
+    }
+
+    /// The peer has finished before it agreed, or before it proposed what we speak.
+    fn ended_early(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
+        let Some(negotiation) = self.table.get_mut(id).and_then(Stream::negotiation) else { return };
+        let error = negotiation.negotiator.handle_eof();
+        self.misspoken(id, error, events);
+    }
+
+    /// A stream's negotiation broke. Behind a refusal of ours that is a lazy dialer's payload, or its end, which is no
+    /// fault: it shall still hear the refusal.
+    fn misspoken(&mut self, id: StreamId, error: sanswarm_multistream_select::Error, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        let inbound = stream.direction == Direction::Inbound;
+        let refused = stream.negotiation().is_some_and(|n| n.negotiator.refused().is_some());
+        if !(inbound && refused) {
+            return self.fail(id, RefusalCause::Negotiation(error), events);
+        }
+        if let State::Negotiating(negotiation) = core::mem::replace(&mut stream.state, State::Open(None)) {
+            stream.state = State::Refusing(negotiation);
+        }
+        stream.stopped = true;
+        stream.finished = true;
+        stream.finish_due = true;
+        self.discard(id);
+        self.finish_if_due(id);
+    }
+
+    /// Drops what is unread of a stream that nobody reads any more.
+    fn discard(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
+            session.consumed(mux, stream.inbox.len());
+            session.stop(mux);
+        }
+        stream.inbox.consume(usize::MAX);
+    }
+
+    // ---- ends
+
+    /// Ends a stream by force, and says so to its user, if it has one yet.
+    fn fail(&mut self, id: StreamId, cause: RefusalCause, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.table.get(id) else { return };
+        if stream.is_open() {
+            events.push_back(Event::Reset { stream: id });
+        } else if stream.direction == Direction::Outbound {
+            events.push_back(Event::Refused { stream: id, refusal: stream.refusal(cause) });
+        }
+        self.remove(id, true);
+    }
+
+    /// Forgets a stream that both sides have finished and whose end the user has seen.
+    fn retire(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get(id) else { return };
+        let done = stream.remote_finished && stream.stopped && stream.finished && !stream.finish_due;
+        if done && stream.is_open() {
+            self.remove(id, false);
+        }
+    }
+
+    fn remove(&mut self, id: StreamId, reset: bool) {
+        let Some(stream) = self.table.remove(id) else { return };
+        if let Some(deadline) = stream.deadline() {
+            self.deadlines.remove(&(deadline, id));
+        }
+        if stream.direction == Direction::Inbound && matches!(stream.state, State::Negotiating(_) | State::Refusing(_)) {
+            self.negotiating -= 1;
+        }
+        if let Some(mux) = stream.mux {
+            self.by_mux[mux.index()] = None;
+            if let (true, Some(session)) = (reset, &mut self.session) {
+                session.reset(mux);
+            }
+        }
+    }
+
+    // ---- output
+
+    /// Adds what streams owe: negotiation messages, then the muxer's own frames.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, send: &mut SendBuf) -> usize {
+        let mut n = 0;
+        for _ in 0..self.due.len() {
+            let Some(id) = self.due.pop_front() else { break };
+            n += self.send_negotiation(now, id, send);
+        }
+        n + self.session.as_mut().map_or(0, |session| session.poll_transmit(now, send))
+    }
+
+    /// Sends what a stream owes of its negotiation, in whole messages.
+    fn send_negotiation(&mut self, now: Instant, id: StreamId, send: &mut SendBuf) -> usize {
+        let (Some(stream), Some(session)) = (self.table.get_mut(id), &mut self.session) else { return 0 };
+        let (true, Some(mux)) = (stream.is_due, stream.mux) else { return 0 };
+        stream.is_due = false;
+        let Some(negotiation) = stream.negotiation() else { return 0 };
+        let room = session.write_room(mux, send);
+        self.scratch.clear();
+        negotiation.negotiator.encode(room, &mut self.scratch);
+        let still_due = negotiation.negotiator.is_due();
+        let n = session.write(now, mux, &self.scratch, send);
+        if still_due {
+            session.wait_writable(mux);
+            return n;
+        }
+        if matches!(stream.state, State::Open(_)) {
+            stream.state = State::Open(None);
+        }
+        self.finish_if_due(id);
+        n
+    }
+
+    fn mark_due(&mut self, id: StreamId) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if !stream.is_due && stream.negotiation().is_some_and(|n| n.negotiator.is_due()) {
+            stream.is_due = true;
+            self.due.push_back(id);
+        }
+    }
+
+    /// Passes on whose turn it is to write.
+    pub(crate) fn poll_writable(&mut self, events: &mut VecDeque<Event>) {
+        while let Some(mux) = self.session.as_mut().and_then(Session::poll_writable) {
+            if let Some(id) = self.of_mux(mux) {
+                self.mark_due(id);
+                self.writable(id, events);
+            }
+        }
+    }
+
+    fn writable(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if stream.wants_write && matches!(stream.state, State::Open(_)) | stream.takes_payload() {
+            stream.wants_write = false;
+            events.push_back(Event::Writable { stream: id });
+        }
+    }
+
+    // ---- time
+
+    pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
+        let negotiation = self.deadlines.first().map(|(at, _)| Deadline { at: *at, why: "negotiation of a stream" });
+        Deadline::sooner(negotiation, self.session.as_ref().and_then(Session::poll_timeout))
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<Event>) -> Result<(), Error> {
+        while let Some(&(at, id)) = self.deadlines.first() {
+            if at > now {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.fail(id, RefusalCause::Timeout(self.limits.negotiation_timeout), events);
+        }
+        self.admit(now, events);
+        self.session.as_mut().map_or(Ok(()), |session| session.handle_timeout(now))
+    }
+
+    fn bind(&mut self, mux: MuxId, id: StreamId) {
+        if self.by_mux.len() <= mux.index() {
+            self.by_mux.resize(mux.index() + 1, None);
+        }
+        self.by_mux[mux.index()] = Some(id);
+    }
+
+    fn of_mux(&self, mux: MuxId) -> Option<StreamId> {
+        let id = (*self.by_mux.get(mux.index())?)?;
+        (self.table.get(id)?.mux == Some(mux)).then_some(id)
+    }
+}

@@ -1,0 +1,254 @@
+//! One end of one negotiation.
+
+use alloc::sync::Arc;
+
+use bytes::BufMut;
+use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, decode, encode, encoded_len};
+use sanswarm_wire::SendBuf;
+
+use crate::{Error, Limits, Names, Seen, dialer::Dialer, listener::Listener};
+
+/// Whether a dialer's payload waits for the agreement. On the wire of the negotiation both look the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Payload waits.
+    Wait,
+    /// Payload may follow the proposal at once, if exactly one name is offered; with more this is [`Wait`](Self::Wait).
+    /// A listener that refuses will read the payload as proposals, so it must not look like one.
+    Lazy,
+}
+
+/// When a listener sends its header. The spec allows both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    /// Before the dialer has said anything (go, py).
+    AtOnce,
+    /// After the dialer's header, together with the first answer if the proposal is there too (js, rust).
+    WithReply,
+}
+
+/// How a negotiation ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Both ends will speak this protocol. The next byte is its first.
+    Agreed(ProtocolName),
+    /// The listener has refused all names of this dialer. A listener never ends so: the dialer may always propose one
+    /// more.
+    Refused,
+}
+
+/// One end of one negotiation.
+#[derive(Clone, Debug)]
+pub struct Negotiator {
+    side: Side,
+    stage: Stage,
+    limits: Limits,
+    /// Whether the last input ended inside a message.
+    partial: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Side {
+    Dialer(Dialer),
+    Listener(Listener),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Open,
+    Agreed,
+    Refused,
+    Failed(Error),
+}
+
+impl Negotiator {
+    /// The end that proposes `names`, the best first. Header and first proposal are due at once. An empty list is
+    /// refused at the first [`handle_input`](Self::handle_input), and nothing is sent.
+    pub fn dialer(names: Arc<[ProtocolName]>, mode: Mode) -> Self {
+        Self::new(Side::Dialer(Dialer::new(names, mode == Mode::Lazy)))
+    }
+
+    /// The end that knows `names` and answers.
+    pub fn listener(names: Arc<Names>, greeting: Greeting) -> Self {
+        Self::new(Side::Listener(Listener::new(names, greeting)))
+    }
+
+    fn new(side: Side) -> Self {
+        Self { side, stage: Stage::Open, limits: Limits::default(), partial: false }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        // Below that no header would pass.
+        let message_bytes = limits.message_bytes.max(HEADER_LINE.len() - 1);
+        self.limits = Limits { message_bytes, ..limits };
+        self
+    }
+
+    /// Reads messages until the outcome or the end of the input. Returns the bytes that it used, which never go beyond
+    /// the message that decided, and the outcome, once. Offer again what was not used, with more behind it: at most
+    /// one message less a byte. After the outcome it uses nothing.
+    ///
+    /// # Errors
+    ///
+    /// All of [`Error`] but those of [`handle_eof`](Self::handle_eof). An error stays: every later call returns it.
+    pub fn handle_input(&mut self, input: &[u8]) -> Result<(usize, Option<Outcome>), Error> {
+        match self.stage {
+            Stage::Open => {}
+            Stage::Agreed | Stage::Refused => return Ok((0, None)),
+            Stage::Failed(error) => return Err(error),
+        }
+        let result = match &mut self.side {
+            Side::Dialer(dialer) => dialer.handle_input(input, &self.limits),
+            Side::Listener(listener) => listener.handle_input(input, &self.limits),
+        };
+        match &result {
+            Ok((used, None)) => self.partial = *used < input.len(),
+            Ok((_, Some(Outcome::Agreed(_)))) => self.stage = Stage::Agreed,
+            Ok((_, Some(Outcome::Refused))) => self.stage = Stage::Refused,
+            Err(error) => self.stage = Stage::Failed(*error),
+        }
+        result
+    }
+
+    /// Says that the input ends behind what [`handle_input`](Self::handle_input) has seen, and returns what that means:
+    /// [`Error::Refused`] after any refusal, [`Error::EofInMessage`], [`Error::Eof`], or [`Error::Agreed`] where all
+    /// is well. An earlier error is returned again.
+    pub fn handle_eof(&mut self) -> Error {
+        let refused = match &self.side {
+            Side::Dialer(dialer) => dialer.was_refused(),
+            Side::Listener(listener) => listener.refused().is_some(),
+        };
+        let error = match self.stage {
+            Stage::Agreed => return Error::Agreed,
+            Stage::Refused => return Error::Refused,
+            Stage::Failed(error) => error,
+            Stage::Open if refused => Error::Refused,
+            Stage::Open if self.partial => Error::EofInMessage,
+            Stage::Open => Error::Eof,
+        };
+        self.stage = Stage::Failed(error);
+        error
+    }
+
+    /// Appends the messages that are due, as many as there is room for, none in part. Returns the bytes appended.
+    pub fn poll_transmit(&mut self, out: &mut SendBuf) -> usize {
+        let mut written = 0;
+        while let Some(message) = self.due() {
+            let len = message.len();
+            if !message.append(out) {
+                break;
+            }
+            written += len;
+            self.wrote();
+        }
+        written
+    }
+
+    /// Writes the messages that are due into any buffer: as many as `room` bytes and the buffer hold, none in part.
+    /// Returns the bytes written. For streams in a muxer, whose credit is the `room`.
+    pub fn encode(&mut self, room: usize, out: &mut impl BufMut) -> usize {
+        let room = room.min(out.remaining_mut());
+        let mut written = 0;
+        while let Some(message) = self.due() {
+            let len = message.len();
+            if len > room - written {
+                break;
+            }
+            message.encode(out);
+            written += len;
+            self.wrote();
+        }
+        written
+    }
+
+    /// Whether a message is to be sent.
+    pub fn is_due(&self) -> bool {
+        self.due().is_some()
+    }
+
+    /// The only name of a [lazy](Mode::Lazy) dialer, once it has been proposed: payload may follow directly. It stays
+    /// until a refusal or an error.
+    pub fn lazy(&self) -> Option<&ProtocolName> {
+        match (&self.side, self.stage) {
+            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.lazy(),
+            _ => None,
+        }
+    }
+
+    /// The names that a dialer has proposed so far. A listener remembers only the last that it [refused](Self::refused).
+    pub fn offered(&self) -> &[ProtocolName] {
+        match &self.side {
+            Side::Dialer(dialer) => dialer.offered(),
+            Side::Listener(_) => &[],
+        }
+    }
+
+    /// The last proposal that a listener has refused.
+    pub fn refused(&self) -> Option<&Seen> {
+        match &self.side {
+            Side::Dialer(_) => None,
+            Side::Listener(listener) => listener.refused(),
+        }
+    }
+
+    fn due(&self) -> Option<Message<'_>> {
+        match (&self.side, self.stage) {
+            // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
+            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.due(),
+            (Side::Dialer(_), _) => None,
+            (Side::Listener(listener), _) => listener.due(),
+        }
+    }
+
+    fn wrote(&mut self) {
+        match &mut self.side {
+            Side::Dialer(dialer) => dialer.wrote(),
+            Side::Listener(listener) => listener.wrote(),
+        }
+    }
+}
+
+/// A message to be sent.
+#[derive(Clone, Copy)]
+pub(crate) enum Message<'a> {
+    /// One that is always the same, as a line.
+    Line(&'static [u8]),
+    /// The text of any other.
+    Text(&'a [u8]),
+}
+
+impl Message<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Line(line) => line.len(),
+            Self::Text(text) => encoded_len(text),
+        }
+    }
+
+    fn append(self, out: &mut SendBuf) -> bool {
+        match self {
+            Self::Line(line) => out.append(line),
+            Self::Text(text) => append(text, out),
+        }
+    }
+
+    fn encode(self, out: &mut impl BufMut) {
+        match self {
+            Self::Line(line) => out.put_slice(line),
+            Self::Text(text) => encode(text, out),
+        }
+    }
+}
+
+/// The bytes of the header at the front of `input`; 0 if it is not whole.
+pub(crate) fn header(input: &[u8], limits: &Limits) -> Result<usize, Error> {
+    if input.starts_with(HEADER_LINE) {
+        return Ok(HEADER_LINE.len());
+    }
+    match decode(input, limits.message_bytes)? {
+        None => Ok(0),
+        Some(line) => Err(Error::NoHeader { seen: Seen::new(line.text) }),
+    }
+}

@@ -1,0 +1,217 @@
+//! Names that may be proposed.
+
+use alloc::{string::String, sync::Arc};
+use core::{
+    borrow::Borrow,
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use crate::{Error, MESSAGE_BYTES_MAX};
+
+/// The name of a protocol, such as `/ipfs/ping/1.0.0`: 1 to 1023 bytes without a newline, and none of the words of the
+/// dialogue (`na`, `ls`, the header). A slash at the front is customary and not required.
+///
+/// Names are equal if their bytes are: nothing is trimmed, and no prefix matches. Cloning allocates nothing.
+#[derive(Clone)]
+pub struct ProtocolName(Text);
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl ProtocolName {
+    /// The longest name in bytes: what a line holds beside its newline.
+    pub const BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1;
+
+    /// A name that is known when the program is built.
+    ///
+    /// # Panics
+    ///
+    /// If `name` is not a name; in a constant that is an error of compilation.
+    ///
+    /// ```
+    /// # use sanswarm_multistream::ProtocolName;
+    /// const NOISE: ProtocolName = ProtocolName::from_static("/noise");
+    /// assert_eq!(NOISE.as_str(), "/noise");
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use sanswarm_multistream::ProtocolName;
+    /// const NA: ProtocolName = ProtocolName::from_static("na");
+    /// ```
+    pub const fn from_static(name: &'static str) -> Self {
+        match check(name.as_bytes()) {
+            Ok(()) => Self(Text::Static(name)),
+            Err(_) => panic!("a protocol name has 1 to 1023 bytes, no newline, and is not a word of the negotiation"),
+        }
+    }
+
+    /// The name.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Static(name) => name,
+            Text::Shared(name) => name,
+        }
+    }
+
+    /// The name's bytes, as they are compared and sent.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+}
+
+const fn check(name: &[u8]) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::NameEmpty);
+    }
+    if name.len() > ProtocolName::BYTES_MAX {
+        return Err(Error::NameTooLong { limit: ProtocolName::BYTES_MAX });
+    }
+    if matches!(name, b"na" | b"ls" | b"/multistream/1.0.0") {
+        return Err(Error::NameReserved);
+    }
+    let mut i = 0;
+    while i < name.len() {
+        if name[i] == b'\n' {
+            return Err(Error::NameHasNewline);
+        }
+        i += 1;
+    }
+    Ok(())
+}
+
+impl TryFrom<&str> for ProtocolName {
+    type Error = Error;
+
+    fn try_from(name: &str) -> Result<Self, Error> {
+        check(name.as_bytes())?;
+        Ok(Self(Text::Shared(name.into())))
+    }
+}
+
+impl TryFrom<String> for ProtocolName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        Self::try_from(name.as_str())
+    }
+}
+
+impl TryFrom<Arc<str>> for ProtocolName {
+    type Error = Error;
+
+    fn try_from(name: Arc<str>) -> Result<Self, Error> {
+        check(name.as_bytes())?;
+        Ok(Self(Text::Shared(name)))
+    }
+}
+
+impl AsRef<str> for ProtocolName {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for ProtocolName {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for ProtocolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for ProtocolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+// By hand, because a static and a shared name with the same bytes are the same name, and because of `Borrow<str>`.
+
+impl PartialEq for ProtocolName {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for ProtocolName {}
+
+impl PartialEq<str> for ProtocolName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for ProtocolName {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialOrd for ProtocolName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ProtocolName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for ProtocolName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{collections::BTreeMap, format};
+
+    use super::*;
+
+    #[test]
+    fn words_of_the_dialogue_are_no_names() {
+        for word in [crate::NA, crate::LS, crate::HEADER] {
+            assert_eq!(ProtocolName::try_from(word), Err(Error::NameReserved));
+        }
+        assert_eq!(ProtocolName::try_from(""), Err(Error::NameEmpty));
+        assert_eq!(ProtocolName::try_from("/a\n"), Err(Error::NameHasNewline));
+        let long = String::from_utf8([b'a'; 1024].to_vec()).unwrap();
+        assert_eq!(ProtocolName::try_from(&long[1..]).map(|name| name.as_bytes().len()), Ok(1023));
+        assert_eq!(ProtocolName::try_from(long), Err(Error::NameTooLong { limit: 1023 }));
+    }
+
+    #[test]
+    fn bytes_decide_and_where_they_are_does_not() {
+        let fixed = ProtocolName::from_static("/noise");
+        let shared = ProtocolName::try_from("/noise").unwrap();
+        assert_eq!(fixed, shared);
+        assert_eq!(fixed, "/noise");
+        for other in ["/noise ", "/noise\r", "/Noise", "/nois", "noise"] {
+            assert_ne!(fixed, ProtocolName::try_from(other).unwrap());
+        }
+        assert!(fixed < ProtocolName::from_static("/tls/1.0.0"));
+        let map = BTreeMap::from([(shared, 1)]);
+        assert_eq!(map.get("/noise"), Some(&1));
+        assert_eq!(format!("{fixed} {fixed:?}"), "/noise \"/noise\"");
+    }
+
+    #[test]
+    #[should_panic(expected = "a protocol name has")]
+    fn a_static_word_of_the_dialogue_panics() {
+        let _ = ProtocolName::from_static("ls");
+    }
+}

@@ -1,0 +1,142 @@
+//! Why something was refused, closed, or could not be connected.
+
+use core::fmt;
+
+use libp2p_identity::PeerId;
+
+/// What the operating system said to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// Nobody listens there.
+    Refused,
+    /// There is no route to the host or its network.
+    Unreachable,
+    /// The peer ended it while it was connecting.
+    Reset,
+    /// The system gave up.
+    TimedOut,
+    /// The name has no address.
+    NotFound,
+    /// A firewall, or a port for which one needs a right.
+    PermissionDenied,
+    /// Somebody listens there already.
+    AddressInUse,
+    /// The host has no such address.
+    AddressNotAvailable,
+    /// The process or the system has no file descriptor left.
+    NoDescriptors,
+    /// The driver cannot do this address.
+    Unsupported,
+    /// Something else, as the system numbers it.
+    Other(i32),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => write!(f, "connection refused"),
+            Self::Unreachable => write!(f, "host or network unreachable"),
+            Self::Reset => write!(f, "connection reset"),
+            Self::TimedOut => write!(f, "the system's connect timed out"),
+            Self::NotFound => write!(f, "the name was not resolved"),
+            Self::PermissionDenied => write!(f, "permission denied"),
+            Self::AddressInUse => write!(f, "address in use"),
+            Self::AddressNotAvailable => write!(f, "address not available on this host"),
+            Self::NoDescriptors => write!(f, "no file descriptor left"),
+            Self::Unsupported => write!(f, "the driver does not support this address"),
+            Self::Other(code) => write!(f, "system error {code}"),
+        }
+    }
+}
+
+impl core::error::Error for TransportError {}
+
+/// Why a connection may not stay. The caller closes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denied {
+    /// A limit is reached.
+    Limit {
+        /// The field of [`Limits`](crate::Limits).
+        name: &'static str,
+        /// Its value.
+        value: usize,
+    },
+    /// Another peer answered than the one dialled.
+    WrongPeer {
+        /// The peer that was dialled.
+        expected: PeerId,
+    },
+    /// The other end is this node.
+    Ourselves,
+    /// The swarm has given the connection up already, or never knew it.
+    Unknown,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
+            Self::WrongPeer { expected } => write!(f, "another peer answered than {expected}"),
+            Self::Ourselves => write!(f, "the other end is this node itself"),
+            Self::Unknown => write!(f, "the connection was given up already"),
+        }
+    }
+}
+
+impl core::error::Error for Denied {}
+
+/// Why a connection is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The application asked for it.
+    Requested,
+    /// Another attempt of its dial was ready first, or its dial ended.
+    Abandoned,
+    /// It was not ready in time.
+    TimedOut,
+    /// It may not stay.
+    Denied(Denied),
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => write!(f, "closed on request"),
+            Self::Abandoned => write!(f, "its dial needs it no more"),
+            Self::TimedOut => write!(f, "not ready in time"),
+            Self::Denied(denied) => denied.fmt(f),
+        }
+    }
+}
+
+/// Why the swarm does not even try to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// No transport has addresses of this shape.
+    NoTransport,
+    /// The swarm listens there, or tries to.
+    Duplicate,
+    /// A limit is reached.
+    Limit {
+        /// The field of [`Limits`](crate::Limits).
+        name: &'static str,
+        /// Its value.
+        value: usize,
+    },
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTransport => write!(f, "no transport listens on such an address"),
+            Self::Duplicate => write!(f, "this address is listened on already"),
+            Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
+        }
+    }
+}
+
+impl core::error::Error for ListenError {}

@@ -1,0 +1,52 @@
+//! What a swarm may hold and how long it waits.
+
+use core::time::Duration;
+
+/// The bounds of a swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections that are ready or closing. 1,000. Against running out of sockets and memory.
+    pub established: usize,
+    /// Ready connections of one peer. 8. Against one peer that takes all of them.
+    pub established_per_peer: usize,
+    /// Accepted connections that are not ready yet. 128. Against floods of handshakes.
+    pub pending_inbound: usize,
+    /// Attempts at once, of all dials; more wait their turn. 160, as go-libp2p. Against running out of sockets.
+    pub pending_outbound: usize,
+    /// Dials without an answer. 1,024. Against an application that dials whatever it hears of.
+    pub dials: usize,
+    /// Different addresses of one dial, those of joined dials included; the rest is not tried. 16. Against a peer that
+    /// lists victims as its addresses.
+    pub addresses_per_dial: usize,
+    /// Attempts at once of one dial; 0 counts as 1. 8, as rust-libp2p.
+    pub dials_per_peer: usize,
+    /// Addresses listened on by command. 64.
+    pub listeners: usize,
+    /// How long an attempt may take until it is ready. 15 s, as go-libp2p. Against addresses that swallow packets.
+    pub attempt: Duration,
+    /// How long a dial may take. 60 s, as go-libp2p.
+    pub dial: Duration,
+    /// How long an accepted connection may take until it is ready. 15 s, as go-libp2p. Against silent dialers.
+    pub inbound_upgrade: Duration,
+    /// How long an attempt is alone before the next address is tried beside it. 250 ms (RFC 8305, section 5).
+    pub stagger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            established: 1000,
+            established_per_peer: 8,
+            pending_inbound: 128,
+            pending_outbound: 160,
+            dials: 1024,
+            addresses_per_dial: 16,
+            dials_per_peer: 8,
+            listeners: 64,
+            attempt: Duration::from_secs(15),
+            dial: Duration::from_secs(60),
+            inbound_upgrade: Duration::from_secs(15),
+            stagger: Duration::from_millis(250),
+        }
+    }
+}

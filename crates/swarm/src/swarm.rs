@@ -1,0 +1,331 @@
+//! The swarm: its facts, its connections, its time.
+
+use core::fmt;
+use std::collections::{BTreeMap, VecDeque};
+
+use libp2p_identity::PeerId;
+use multiaddr::Multiaddr;
+use sanswarm_wire::{Deadline, Instant, Key, Role, Slab};
+
+use crate::{
+    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Denied, DialError, Event, Limits, Security,
+    Transport, TransportError,
+    connection::{Conn, Peer, Pending, Ready},
+    dial::{Dial, Plan},
+    listener::Listeners,
+    timer::{Timer, Timers},
+};
+
+/// Decides who to dial, in what order, and who may stay.
+pub struct Swarm {
+    pub(crate) local: PeerId,
+    pub(crate) limits: Limits,
+    pub(crate) transports: Vec<Transport>,
+    pub(crate) listeners: Listeners,
+    pub(crate) conns: Slab<Conn>,
+    pub(crate) dials: Slab<Dial>,
+    pub(crate) plans: Slab<Plan>,
+    /// Peers with a connection or a plan.
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) timers: Timers,
+    /// Plans that wait for room among `pending_outbound`, in the order in which they came.
+    pub(crate) queue: BTreeMap<u64, Key>,
+    pub(crate) established: usize,
+    pub(crate) pending_inbound: usize,
+    pub(crate) pending_outbound: usize,
+    serial: u64,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl fmt::Debug for Swarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Swarm")
+            .field("local", &self.local)
+            .field("established", &self.established)
+            .field("pending_inbound", &self.pending_inbound)
+            .field("pending_outbound", &self.pending_outbound)
+            .field("dials", &self.dials.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Swarm {
+    /// A swarm of the node `local`, without a transport: until one is added, no address can be dialled.
+    pub fn new(local: PeerId, limits: Limits) -> Self {
+        Self {
+            local,
+            limits,
+            transports: Vec::new(),
+            listeners: Listeners::default(),
+            conns: Slab::new(),
+            dials: Slab::new(),
+            plans: Slab::new(),
+            peers: BTreeMap::new(),
+            timers: Timers::default(),
+            queue: BTreeMap::new(),
+            established: 0,
+            pending_inbound: 0,
+            pending_outbound: 0,
+            serial: 0,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Adds addresses that the driver can dial and listen on, behind those added before.
+    pub fn add_transport(&mut self, transport: Transport) {
+        self.transports.push(transport);
+    }
+
+    /// What a connection of this address needs before it is ready; `None` if no transport has such addresses.
+    pub fn security(&self, address: &Multiaddr) -> Option<Security> {
+        self.transports.iter().find(|transport| (transport.matches)(address)).map(|transport| transport.security)
+    }
+
+    /// The next thing the driver must do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next thing the layer above may want to know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Ready(key) => {
+                    self.drop_pending(now, ConnId(key), AttemptFailure::TimedOut, CloseReason::TimedOut)
+                }
+                Timer::Dial(key) => self.end_dial(now, key, DialError::TimedOut { limit: self.limits.dial }),
+                Timer::Stagger(key) => self.try_next(now, key),
+            }
+        }
+    }
+
+    /// The socket of an [`Action::Dial`] is connected; its upgrade begins.
+    pub fn handle_dialed(&mut self, _now: Instant, conn: ConnId) {
+        if let Some(Conn::Pending(pending)) = self.conns.get_mut(conn.0) {
+            pending.connected = true;
+        }
+    }
+
+    /// The socket of an [`Action::Dial`] could not be connected.
+    pub fn handle_dial_failed(&mut self, now: Instant, conn: ConnId, cause: TransportError) {
+        self.gone(now, conn, AttemptFailure::Transport(cause));
+    }
+
+    /// A listener has accepted a socket; its upgrade begins.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied::Limit`]: there is no room. The caller drops the socket.
+    pub fn handle_accepted(&mut self, now: Instant, local: Multiaddr, remote: Multiaddr) -> Result<ConnId, Denied> {
+        check("established", self.established, self.limits.established)?;
+        check("pending_inbound", self.pending_inbound, self.limits.pending_inbound)?;
+        self.pending_inbound += 1;
+        let deadline = now + self.limits.inbound_upgrade;
+        let key = self.conns.insert(Conn::Pending(Pending {
+            role: Role::Listener,
+            address: remote,
+            local: Some(local),
+            connected: true,
+            plan: None,
+            expected: None,
+            since: now,
+            deadline,
+        }));
+        self.timers.set(deadline, Timer::Ready(key));
+        Ok(ConnId(key))
+    }
+
+    /// Security and muxer are done, and `peer` is at the other end. The first such connection of a peer answers the
+    /// dials to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`]: the connection may not stay, and is stale now. The caller closes it; an [`Action::Close`] says so
+    /// too, unless the swarm has given the connection up before ([`Denied::Unknown`]).
+    pub fn handle_ready(&mut self, now: Instant, conn: ConnId, peer: PeerId) -> Result<(), Denied> {
+        let pending = match self.conns.get(conn.0) {
+            Some(Conn::Pending(pending)) => pending,
+            Some(Conn::Ready(Ready { closing: None, .. })) => return Ok(()),
+            _ => return Err(Denied::Unknown),
+        };
+        if let Err(denied) = self.admit(pending, peer) {
+            self.actions.push_back(Action::Close { conn, reason: CloseReason::Denied(denied) });
+            self.gone(now, conn, AttemptFailure::denied(denied, peer));
+            return Err(denied);
+        }
+        let Some(Conn::Pending(pending)) = self.conns.get_mut(conn.0) else { return Err(Denied::Unknown) };
+        let plan = pending.plan;
+        let (role, address, deadline) = (pending.role, pending.address.clone(), pending.deadline);
+        let info = ConnInfo { peer, role, address: address.clone(), local: pending.local.take() };
+        self.timers.unset(deadline, Timer::Ready(conn.0));
+        self.count_pending_less(role);
+        self.established += 1;
+        let serial = self.next_serial();
+        if let Some(slot) = self.conns.get_mut(conn.0) {
+            *slot = Conn::Ready(Ready { info, serial, closing: None });
+        }
+        let entry = self.peers.entry(peer).or_default();
+        entry.conns.insert(serial, conn);
+        let joined = entry.plan;
+        self.events.push_back(Event::Connected { conn, peer, role, address });
+        if let Some(plan) = plan {
+            self.leave_plan(plan, conn);
+            self.answer(plan, conn, peer, Losers::Close);
+        }
+        // Stale by now, if it was the plan above.
+        if let Some(plan) = joined {
+            self.answer(plan, conn, peer, Losers::Spare);
+        }
+        self.wake(now);
+        Ok(())
+    }
+
+    /// A connection ended before it was ready: its upgrade failed.
+    pub fn handle_failed(&mut self, now: Instant, conn: ConnId) {
+        self.gone(now, conn, AttemptFailure::Upgrade);
+    }
+
+    /// A connection that was ready has closed. (One that never was counts as failed, and the other way round.)
+    pub fn handle_closed(&mut self, now: Instant, conn: ConnId) {
+        self.gone(now, conn, AttemptFailure::Upgrade);
+    }
+
+    /// Asks to close a connection. A ready one is no more among its peer's at once, and [`Event::Disconnected`] follows
+    /// when it has closed. Returns whether there was something to close.
+    pub fn close(&mut self, now: Instant, conn: ConnId, reason: CloseReason) -> bool {
+        match self.conns.get_mut(conn.0) {
+            Some(Conn::Ready(ready)) if ready.closing.is_none() => {
+                ready.closing = Some(reason);
+                let (peer, serial) = (ready.info.peer, ready.serial);
+                self.forget_conn(peer, serial);
+                self.actions.push_back(Action::Close { conn, reason });
+                true
+            }
+            Some(Conn::Pending(_)) => {
+                self.drop_pending(now, conn, AttemptFailure::Abandoned, reason);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Asks to close all ready connections of a peer and returns how many. Dials to it go on.
+    pub fn close_peer(&mut self, now: Instant, peer: PeerId, reason: CloseReason) -> usize {
+        let conns: Vec<_> = self.connections(&peer).collect();
+        conns.into_iter().filter(|conn| self.close(now, *conn, reason)).count()
+    }
+
+    /// The ready connections of a peer, the oldest first.
+    pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
+        self.peers.get(peer).into_iter().flat_map(|peer| peer.conns.values().copied())
+    }
+
+    /// What is known of a connection that is ready or closing.
+    pub fn connection(&self, conn: ConnId) -> Option<&ConnInfo> {
+        match self.conns.get(conn.0)? {
+            Conn::Ready(ready) => Some(&ready.info),
+            Conn::Pending(_) => None,
+        }
+    }
+
+    /// Whether there is a ready connection to a peer.
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.connections(peer).next().is_some()
+    }
+
+    fn admit(&self, pending: &Pending, peer: PeerId) -> Result<(), Denied> {
+        if peer == self.local {
+            return Err(Denied::Ourselves);
+        }
+        if let Some(expected) = pending.expected.filter(|expected| *expected != peer) {
+            return Err(Denied::WrongPeer { expected });
+        }
+        check("established", self.established, self.limits.established)?;
+        let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.conns.len());
+        check("established_per_peer", of_peer, self.limits.established_per_peer)
+    }
+
+    /// Has the driver end a connection that is not ready.
+    pub(crate) fn drop_pending(&mut self, now: Instant, conn: ConnId, failure: AttemptFailure, reason: CloseReason) {
+        let Some(Conn::Pending(pending)) = self.conns.get(conn.0) else { return };
+        let connected = pending.connected;
+        self.actions.push_back(if connected { Action::Close { conn, reason } } else { Action::Abandon { conn } });
+        self.gone(now, conn, failure);
+    }
+
+    /// Forgets a connection that has ended.
+    fn gone(&mut self, now: Instant, conn: ConnId, failure: AttemptFailure) {
+        match self.conns.remove(conn.0) {
+            None => return,
+            Some(Conn::Ready(Ready { info, serial, closing })) => {
+                self.established -= 1;
+                self.forget_conn(info.peer, serial);
+                self.events.push_back(Event::Disconnected { conn, peer: info.peer, reason: closing });
+            }
+            Some(Conn::Pending(pending)) => {
+                self.timers.unset(pending.deadline, Timer::Ready(conn.0));
+                self.count_pending_less(pending.role);
+                if let Some(key) = pending.plan {
+                    self.leave_plan(key, conn);
+                    let elapsed = now.since(pending.since);
+                    let attempt = Attempt { conn: Some(conn), address: pending.address, failure, elapsed };
+                    if let Some(plan) = self.plans.get_mut(key) {
+                        plan.attempts.push(attempt);
+                    }
+                    self.try_next(now, key);
+                }
+            }
+        }
+        self.wake(now);
+    }
+
+    pub(crate) const fn count_pending_less(&mut self, role: Role) {
+        match role {
+            Role::Dialer => self.pending_outbound -= 1,
+            Role::Listener => self.pending_inbound -= 1,
+        }
+    }
+
+    fn forget_conn(&mut self, id: PeerId, serial: u64) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.conns.remove(&serial);
+            self.forget_idle_peer(id);
+        }
+    }
+
+    pub(crate) fn forget_idle_peer(&mut self, id: PeerId) {
+        if self.peers.get(&id).is_some_and(|peer| peer.conns.is_empty() && peer.plan.is_none()) {
+            self.peers.remove(&id);
+        }
+    }
+
+    pub(crate) const fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+}
+
+/// What becomes of the other attempts of a plan that is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Losers {
+    /// All end.
+    Close,
+    /// Those that are upgrading go on: the peer, dialing us at the same time, may have chosen one of them.
+    Spare,
+}
+
+const fn check(name: &'static str, have: usize, limit: usize) -> Result<(), Denied> {
+    if have >= limit { Err(Denied::Limit { name, value: limit }) } else { Ok(()) }
+}

@@ -1,0 +1,116 @@
+//! Scenarios in virtual time.
+
+mod dialing;
+mod random;
+mod staying;
+
+use core::time::Duration;
+
+use libp2p_identity::PeerId;
+use multiaddr::Multiaddr;
+use sanswarm_wire::Instant;
+
+use crate::*;
+
+pub(crate) const US: u8 = 1;
+pub(crate) const REFUSED: TransportError = TransportError::Refused;
+
+pub(crate) fn peer(id: u8) -> PeerId {
+    PeerId::from_bytes(&[0, 1, id]).unwrap()
+}
+
+pub(crate) fn addr(host: u8) -> Multiaddr {
+    format!("/ip4/10.0.0.{host}/tcp/4001").parse().unwrap()
+}
+
+pub(crate) fn addrs(hosts: impl IntoIterator<Item = u8>) -> Vec<Multiaddr> {
+    hosts.into_iter().map(addr).collect()
+}
+
+pub(crate) fn ms(millis: u64) -> Instant {
+    Instant::from_micros(millis * 1000)
+}
+
+pub(crate) fn swarm_with(limits: Limits) -> Swarm {
+    let mut swarm = Swarm::new(peer(US), limits);
+    swarm.add_transport(Transport::tcp());
+    swarm
+}
+
+pub(crate) fn swarm() -> Swarm {
+    swarm_with(Limits::default())
+}
+
+impl Swarm {
+    pub(crate) fn actions(&mut self) -> Vec<Action> {
+        core::iter::from_fn(|| self.poll_action()).collect()
+    }
+
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        core::iter::from_fn(|| self.poll_event()).collect()
+    }
+
+    /// The connections and hosts of the dials that are to be done now, and nothing else is.
+    pub(crate) fn dialing(&mut self) -> Vec<(ConnId, Multiaddr)> {
+        let dial = |action| match action {
+            Action::Dial { conn, address, .. } => (conn, address),
+            other => panic!("{other:?}"),
+        };
+        self.actions().into_iter().map(dial).collect()
+    }
+
+    /// An inbound connection that is ready.
+    pub(crate) fn inbound(&mut self, id: u8) -> ConnId {
+        let conn = self.handle_accepted(ms(0), addr(0), addr(id)).unwrap();
+        self.handle_ready(ms(0), conn, peer(id)).unwrap();
+        conn
+    }
+
+    /// What is counted agrees with what is there.
+    pub(crate) fn check(&self) {
+        let pending = |dialer: bool| {
+            let of =
+                |conn: &connection::Conn| matches!(conn, connection::Conn::Pending(p) if p.role.is_dialer() == dialer);
+            self.conns.iter().filter(|(_, conn)| of(conn)).count()
+        };
+        assert_eq!((pending(true), pending(false)), (self.pending_outbound, self.pending_inbound));
+        assert_eq!(self.conns.len(), self.pending_outbound + self.pending_inbound + self.established);
+        assert!(self.pending_outbound <= self.limits.pending_outbound);
+        assert!(self.pending_inbound <= self.limits.pending_inbound);
+        assert!(self.established <= self.limits.established);
+        for (_, plan) in self.plans.iter() {
+            assert!(!plan.dials.is_empty());
+            assert!(plan.active.len() <= self.limits.dials_per_peer.max(1));
+            assert!(plan.attempts.len() <= self.limits.addresses_per_dial + 1);
+            assert!(!plan.active.is_empty() || plan.turn.is_some(), "a plan that waits for nothing");
+        }
+        for peer in self.peers.values() {
+            assert!(peer.conns.len() <= self.limits.established_per_peer);
+            assert!(!peer.conns.is_empty() || peer.plan.is_some());
+        }
+    }
+
+    /// Whether nothing is left of anything.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.conns.is_empty()
+            && self.dials.is_empty()
+            && self.plans.is_empty()
+            && self.peers.is_empty()
+            && self.queue.is_empty()
+            && self.timers.next().is_none()
+    }
+}
+
+pub(crate) fn failures(event: &Event) -> Vec<(AttemptFailure, Duration)> {
+    match event {
+        Event::DialFailed { attempts, .. } => attempts.iter().map(|a| (a.failure, a.elapsed)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn cause(event: &Event) -> (DialId, DialError) {
+    match event {
+        Event::DialFailed { dial, cause, .. } => (*dial, *cause),
+        other => panic!("{other:?}"),
+    }
+}

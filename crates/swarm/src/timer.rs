@@ -1,0 +1,50 @@
+//! What the swarm waits for, ordered by time.
+
+use std::collections::BTreeSet;
+
+use sanswarm_wire::{Deadline, Instant, Key};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A connection must be ready.
+    Ready(Key),
+    /// A dial must be answered.
+    Dial(Key),
+    /// The next address of a plan is to be tried.
+    Stagger(Key),
+}
+
+impl Timer {
+    const fn why(self) -> &'static str {
+        match self {
+            Self::Ready(_) => "swarm: connection must be ready",
+            Self::Dial(_) => "swarm: dial must be answered",
+            Self::Stagger(_) => "swarm: next address",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Timers(BTreeSet<(Instant, Timer)>);
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
+        self.0.insert((at, timer));
+    }
+
+    pub(crate) fn unset(&mut self, at: Instant, timer: Timer) {
+        self.0.remove(&(at, timer));
+    }
+
+    pub(crate) fn next(&self) -> Option<Deadline> {
+        self.0.first().map(|(at, timer)| Deadline { at: *at, why: timer.why() })
+    }
+
+    /// Takes the first timer that is due.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
+        if self.0.first().is_none_or(|(at, _)| *at > now) {
+            return None;
+        }
+        self.0.pop_first().map(|(_, timer)| timer)
+    }
+}

@@ -1,0 +1,50 @@
+//! Which addresses a driver can dial and listen on.
+
+use multiaddr::Multiaddr;
+
+use crate::address;
+
+/// What a driver can connect, by the shape of the address. The swarm asks in the order of `add_transport`.
+#[derive(Clone, Copy, Debug)]
+pub struct Transport {
+    /// Whether an address is one of this transport's. To be dialled, addresses come without their trailing `/p2p/…`.
+    pub matches: fn(&Multiaddr) -> bool,
+    /// What its connections need before they are ready.
+    pub security: Security,
+}
+
+/// What a transport's connections bring with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Plain bytes: security and muxer are to be negotiated.
+    Raw,
+    /// The peer is known and the bytes are secret: a pipe in memory, for example. The muxer is to be negotiated.
+    Secure,
+}
+
+impl Transport {
+    /// TCP: `/ip4`, `/ip6`, `/dns`, `/dns4` or `/dns6`, then `/tcp`, then perhaps `/p2p/…`.
+    pub const fn tcp() -> Self {
+        Self { matches: address::is_tcp, security: Security::Raw }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_knows_its_addresses() {
+        let tcp = |text: &str| (Transport::tcp().matches)(&text.parse().unwrap());
+        let peer = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5";
+        for good in ["/ip4/1.2.3.4/tcp/1", "/ip6/::1/tcp/1", "/dns/a.b/tcp/1", "/dns4/a.b/tcp/1", "/dns6/a.b/tcp/1"] {
+            assert!(tcp(good), "{good}");
+            assert!(tcp(&format!("{good}/p2p/{peer}")), "{good}");
+            assert!(!tcp(&format!("{good}/p2p/{peer}/p2p-circuit")), "{good}");
+            assert!(!tcp(&format!("{good}/ws")), "{good}");
+        }
+        for bad in ["", "/ip4/1.2.3.4", "/tcp/1", "/ip4/1.2.3.4/udp/1", "/dnsaddr/a.b/tcp/1", "/tcp/1/ip4/1.2.3.4"] {
+            assert!(!tcp(bad), "{bad}");
+        }
+    }
+}
