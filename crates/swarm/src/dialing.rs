@@ -68,7 +68,6 @@ impl Swarm {
     /// Adds a dial and its addresses to a plan, and goes on with the plan.
     fn join(&mut self, now: Instant, key: Key, dial: Key, addrs: &[Multiaddr]) {
         self.add_addresses(key, addrs);
-        let stagger = self.limits.stagger;
         if let Some(dial) = self.dials.get_mut(dial) {
             dial.plan = Some(key);
         }
@@ -79,11 +78,21 @@ impl Swarm {
         }
         if plan.active.is_empty() && plan.turn.is_none() {
             self.try_next(now, key);
-        } else if plan.stagger.is_none() && !plan.untried.is_empty() {
-            let at = plan.last + stagger;
-            plan.stagger = Some(at);
-            self.timers.set(at, Timer::Stagger(key));
+        } else {
+            self.arm(key);
         }
+    }
+
+    /// Sets when the next address of a plan is to be tried, if there is one and time is what it waits for.
+    fn arm(&mut self, key: Key) {
+        let Some(plan) = self.plans.get_mut(key) else { return };
+        let is_full = plan.active.len() >= self.limits.dials_per_peer.max(1);
+        if plan.untried.is_empty() || is_full || plan.stagger.is_some() || plan.turn.is_some() {
+            return;
+        }
+        let at = plan.last + self.limits.stagger;
+        plan.stagger = Some(at);
+        self.timers.set(at, Timer::Stagger(key));
     }
 
     fn add_addresses(&mut self, key: Key, addrs: &[Multiaddr]) {
@@ -154,11 +163,7 @@ impl Swarm {
         plan.active.push(conn);
         plan.last = now;
         self.timers.set(deadline, Timer::Ready(conn));
-        if !plan.untried.is_empty() {
-            let at = now + self.limits.stagger;
-            plan.stagger = Some(at);
-            self.timers.set(at, Timer::Stagger(key));
-        }
+        self.arm(key);
         self.actions.push_back(Action::Dial { conn: ConnId(conn), address, peer, security });
     }
 

@@ -103,7 +103,7 @@ impl Swarm {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Ready(key) => {
-                    self.drop_pending(now, ConnId(key), AttemptFailure::TimedOut, CloseReason::TimedOut)
+                    self.drop_pending(now, ConnId(key), AttemptFailure::TimedOut, CloseReason::TimedOut);
                 }
                 Timer::Dial(key) => self.end_dial(now, key, DialError::TimedOut { limit: self.limits.dial }),
                 Timer::Stagger(key) => self.try_next(now, key),

@@ -155,7 +155,9 @@ fn step(ends: &mut [End; 2], (side, op, which, n): (bool, u8, usize, usize)) {
         (4, _) => drop(me.session.ping(NOW)),
         (5, _) => {
             let told = me.session.poll_writable().and_then(|id| me.session.wire_id(id));
-            drop(told.map(|wire| me.write(wire, n)));
+            if let Some(wire) = told {
+                me.write(wire, n);
+            }
         }
         (6..=8, Some(wire)) => drop(me.write(wire, n)),
         (9 | 10, Some(wire)) => me.read(wire, n),
@@ -262,8 +264,11 @@ proptest! {
     }
 }
 
+/// Events with their payload.
+type Said = Vec<(Event, Vec<u8>)>;
+
 /// What a listener that reads and accepts nothing says of `stream`, with payload gathered, and how it ends.
-fn run(stream: &[u8], pieces: &[usize]) -> (Vec<(Event, Vec<u8>)>, Option<Error>, usize) {
+fn run(stream: &[u8], pieces: &[usize]) -> (Said, Option<Error>, usize) {
     let mut session = listener();
     let (mut said, mut hand, mut rest) = (Vec::new(), Vec::new(), stream);
     let mut pieces = pieces.iter().cycle();
@@ -285,7 +290,7 @@ fn run(stream: &[u8], pieces: &[usize]) -> (Vec<(Event, Vec<u8>)>, Option<Error>
 }
 
 /// Like `feed`, but keeps what was said before an error, and gathers payload that only the pieces have split.
-fn feed_into(session: &mut Session, hand: &mut Vec<u8>, said: &mut Vec<(Event, Vec<u8>)>) -> Result<(), Error> {
+fn feed_into(session: &mut Session, hand: &mut Vec<u8>, said: &mut Said) -> Result<(), Error> {
     loop {
         let (used, event) = session.handle_input(NOW, hand)?;
         hand.drain(..used);

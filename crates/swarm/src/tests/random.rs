@@ -89,7 +89,10 @@ impl World {
                 }
             }
             Op::Accepted(host) => self.conns.extend(swarm.handle_accepted(now, addr(0), addr(*host)).ok()),
-            Op::ClosePeer(id) => drop(swarm.close_peer(now, peer(*id), CloseReason::Requested)),
+            Op::ClosePeer(id) => {
+                let had = swarm.connections(&peer(*id)).count();
+                assert_eq!(swarm.close_peer(now, peer(*id), CloseReason::Requested), had);
+            }
             Op::Wait(millis) => {
                 self.now += millis;
                 let now = ms(self.now);
@@ -98,12 +101,16 @@ impl World {
             }
             Op::Dialed(i) => conn(*i).into_iter().for_each(|conn| swarm.handle_dialed(now, conn)),
             Op::DialFailed(i) => conn(*i).into_iter().for_each(|conn| swarm.handle_dial_failed(now, conn, REFUSED)),
-            Op::Ready(i, id) => conn(*i).into_iter().for_each(|conn| drop(swarm.handle_ready(now, conn, peer(*id)))),
+            Op::Ready(i, id) => conn(*i).into_iter().for_each(|conn| {
+                let is_ready = swarm.handle_ready(now, conn, peer(*id)).is_ok();
+                assert!(!is_ready || swarm.connection(conn).is_some());
+            }),
             Op::Failed(i) => conn(*i).into_iter().for_each(|conn| swarm.handle_failed(now, conn)),
             Op::Closed(i) => conn(*i).into_iter().for_each(|conn| swarm.handle_closed(now, conn)),
-            Op::Close(i) => {
-                conn(*i).into_iter().for_each(|conn| drop(swarm.close(now, conn, CloseReason::Requested)));
-            }
+            Op::Close(i) => conn(*i).into_iter().for_each(|conn| {
+                swarm.close(now, conn, CloseReason::Requested);
+                assert!(!swarm.close(now, conn, CloseReason::Requested), "once only");
+            }),
         }
         self.drain();
     }
