@@ -1,3 +1,5 @@
+//! Two ends in one process and an echo between them: no socket, no clock, no thread.
+
 use std::sync::Arc;
 
 use libp2p_identity::Keypair;

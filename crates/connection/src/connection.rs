@@ -207,8 +207,8 @@ impl Connection {
     /// Uses what has arrived and tells what came of it: one event a call, `None` when there is nothing more to tell.
     ///
     /// # Errors
-    /// What ended the connection. It is sticky; keep calling [`poll_transmit`](Self::poll_transmit) and sending until
-    /// [`hangup`](Self::hangup) says to close.
+    /// What ended the connection. It is sticky; go on reading, calling this and [`poll_transmit`](Self::poll_transmit), and
+    /// sending, until [`hangup`](Self::hangup) says to close.
     pub fn poll_event(&mut self, now: Instant, recv: &mut RecvBuf) -> Result<Option<Event>, Error> {
         self.turns.received(recv.total());
         loop {
@@ -232,7 +232,8 @@ impl Connection {
     }
 
     /// Adds what is due to `send` and seals it; returns how many bytes became ready. 0 means that nothing is due, or that
-    /// there is no room.
+    /// there is no room. What it sends can have consequences ([`Event::Ready`], [`Event::Writable`]): ask
+    /// [`poll_event`](Self::poll_event) again before waiting for the peer.
     pub fn poll_transmit(&mut self, now: Instant, send: &mut SendBuf) -> usize {
         let before = send.total();
         self.cipher.frame(send);
@@ -417,7 +418,7 @@ impl Connection {
     /// Starts the muxer as soon as its bytes may follow.
     fn start_streams(&mut self) {
         let Phase::Upgrade(upgrade) = &self.phase else { return };
-        if let (Some(muxer), false) = (upgrade.muxer(), self.streams.has_session()) {
+        if let (Some(muxer), true, false) = (upgrade.muxer(), upgrade.is_settled(), self.streams.has_session()) {
             self.streams.start(Session::new(muxer, self.role, &self.config.limits), &mut self.events);
         }
     }
@@ -434,11 +435,10 @@ impl Connection {
     fn transmit(&mut self, now: Instant, send: &mut SendBuf) -> Result<(), Error> {
         if let Phase::Upgrade(upgrade) = &mut self.phase {
             upgrade.poll_transmit(send, &mut self.cipher)?;
-            if upgrade.is_settled() {
-                self.start_streams();
-            } else {
+            if !upgrade.is_settled() {
                 return Ok(());
             }
+            self.start_streams();
         }
         self.streams.poll_transmit(now, send);
         Ok(())
@@ -447,7 +447,11 @@ impl Connection {
     /// With no input left: whether the connection ends here.
     fn check_end(&mut self, now: Instant, recv: &RecvBuf) -> bool {
         let result = match &self.phase {
-            Phase::Upgrade(upgrade) if recv.is_eof() => Err(upgrade.eof()),
+            Phase::Upgrade(upgrade) if recv.is_eof() => match upgrade.eof() {
+                Some(error) => Err(error),
+                None => return false,
+            },
+            Phase::Streams if self.streams.is_held() => return false,
             Phase::Streams if recv.is_eof() && recv.is_empty() && self.streams.len() == 0 => Ok(CloseReason::Remote),
             Phase::Streams if recv.is_eof() => {
                 Err(Error::Eof { stage: crate::Stage::Streams, streams: self.streams.len() })

@@ -6,8 +6,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use sanswarm_multistream::{MESSAGE_BYTES_MAX, ProtocolName};
-use sanswarm_multistream_select::{Mode, Names, Outcome};
+use sanswarm_multistream::ProtocolName;
+use sanswarm_multistream_select::{Mode, Names};
 use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf, Slab};
 
 use crate::{
@@ -16,8 +16,7 @@ use crate::{
     stream::{State, Stream},
 };
 
-/// The longest message of a negotiation with its length.
-const MESSAGE_MAX: usize = MESSAGE_BYTES_MAX + 2;
+mod negotiation;
 
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -87,6 +86,11 @@ impl Streams {
     /// Whether the peer has said good-bye and nothing is left to do.
     pub(crate) fn is_drained(&self) -> bool {
         self.going_away && self.table.is_empty()
+    }
+
+    /// Whether there is input that must wait until replies have been sent.
+    pub(crate) fn is_held(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_held)
     }
 
     // ---- commands
@@ -194,7 +198,6 @@ impl Streams {
         stream.finish_due = true;
         stream.wants_write = false;
         self.finish_if_due(id);
-        self.retire(id);
         Ok(())
     }
 
@@ -207,8 +210,9 @@ impl Streams {
             stream.finish_due = false;
             session.finish(mux);
             if stream.remote_finished && matches!(stream.state, State::Refusing(_)) {
-                self.remove(id, false);
+                return self.remove(id, false);
             }
+            self.retire(id);
         }
     }
 
@@ -239,18 +243,19 @@ impl Streams {
         recv: &mut RecvBuf,
         events: &mut VecDeque<Event>,
     ) -> Result<bool, Error> {
+        self.admit(now, events);
         let Some(session) = &mut self.session else { return Ok(false) };
         let (used, event) = session.handle_input(now, recv.plain())?;
         recv.hold(session.is_held());
         recv.consume(used);
         match event {
             None => return Ok(used > 0),
-            Some(MuxEvent::Opened(mux)) => self.opened(now, mux, events),
+            Some(MuxEvent::Opened(mux)) => self.opened(mux),
             Some(MuxEvent::Data { id, len, last }) => {
                 let slice = recv.take(len);
-                self.received(now, id, slice, last, events);
+                self.received(id, slice, last, events);
             }
-            Some(MuxEvent::Finished(mux)) => self.received(now, mux, Bytes::new(), true, events),
+            Some(MuxEvent::Finished(mux)) => self.received(mux, Bytes::new(), true, events),
             Some(MuxEvent::Reset(mux)) => {
                 if let Some(id) = self.of_mux(mux) {
                     self.fail(id, RefusalCause::Reset, events);
@@ -262,7 +267,7 @@ impl Streams {
         Ok(true)
     }
 
-    fn opened(&mut self, now: Instant, mux: MuxId, events: &mut VecDeque<Event>) {
+    fn opened(&mut self, mux: MuxId) {
         if self.table.len() >= self.limits.streams {
             // The peer's open streams are bounded by the muxer too; this bounds what of them is unread here.
             if let Some(session) = &mut self.session {
@@ -273,26 +278,9 @@ impl Streams {
         let id = self.table.insert(Stream::inbound(mux));
         self.bind(mux, id);
         self.waiting.push_back(id);
-        self.admit(now, events);
     }
 
-    /// Lets waiting inbound streams negotiate while there is room for them.
-    fn admit(&mut self, now: Instant, events: &mut VecDeque<Event>) {
-        while self.negotiating < self.limits.negotiating {
-            let Some(id) = self.waiting.pop_front() else { return };
-            let Some(stream) = self.table.get_mut(id) else { continue };
-            let deadline = now + self.limits.negotiation_timeout;
-            stream.start(&self.names, deadline);
-            self.negotiating += 1;
-            self.deadlines.insert((deadline, id));
-            if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
-                session.accept(mux);
-            }
-            self.negotiate(now, id, events);
-        }
-    }
-
-    fn received(&mut self, now: Instant, mux: MuxId, slice: Bytes, last: bool, events: &mut VecDeque<Event>) {
+    fn received(&mut self, mux: MuxId, slice: Bytes, last: bool, events: &mut VecDeque<Event>) {
         let Some(id) = self.of_mux(mux) else { return };
         let Some(stream) = self.table.get_mut(id) else { return };
         stream.remote_finished |= last;
@@ -306,7 +294,7 @@ impl Streams {
         }
         match stream.state {
             State::Waiting(_) => {}
-            State::Negotiating(_) => self.negotiate(now, id, events),
+            State::Negotiating(_) => self.negotiate(id, events),
             State::Open(_) => self.announce(id, last, events),
             State::Refusing(_) if last && !stream.finish_due => self.remove(id, false),
             State::Refusing(_) => {}
@@ -326,91 +314,6 @@ impl Streams {
             }
             self.retire(id);
         }
-    }
-
-    /// Feeds a negotiating stream what has arrived for it.
-    fn negotiate(&mut self, now: Instant, id: StreamId, events: &mut VecDeque<Event>) {
-        let Some(stream) = self.table.get_mut(id) else { return };
-        let (mut outcome, mut total) = (Ok(None), 0);
-        while let State::Negotiating(negotiation) = &mut stream.state {
-            let input = stream.inbox.peek(MESSAGE_MAX);
-            let used = match negotiation.negotiator.handle_input(input) {
-                Ok((used, agreed)) => {
-                    outcome = Ok(agreed);
-                    used
-                }
-                Err(error) => {
-                    outcome = Err(error);
-                    0
-                }
-            };
-            stream.inbox.consume(used);
-            total += used;
-            if used == 0 || matches!(outcome, Ok(Some(_))) {
-                break;
-            }
-        }
-        if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
-            session.consumed(mux, total);
-        }
-        let ended = stream.remote_finished;
-        self.mark_due(id);
-        match outcome {
-            Ok(Some(Outcome::Agreed(name))) => self.agreed(now, id, name, events),
-            Ok(Some(Outcome::Refused)) => self.fail(id, RefusalCause::NotSupported, events),
-            Ok(None) if ended => self.ended_early(id, events),
-            Ok(None) => {}
-            Err(error) => self.misspoken(id, error, events),
-        }
-    }
-
-    fn agreed(&mut self, now: Instant, id: StreamId, protocol: ProtocolName, events: &mut VecDeque<Event>) {
-        let Some(stream) = self.table.get_mut(id) else { return };
-        let State::Negotiating(negotiation) = core::mem::replace(&mut stream.state, State::Open(None)) else { return };
-        self.deadlines.remove(&(negotiation.deadline, id));
-        if negotiation.negotiator.is_due() {
-            stream.state = State::Open(Some(negotiation));
-        }
-        let (direction, last, wants_write) = (stream.direction, stream.remote_finished, stream.wants_write);
-        if stream.stopped {
-            self.discard(id);
-        }
-        events.push_back(Event::Opened { stream: id, protocol, direction });
-        self.finish_if_due(id);
-        self.announce(id, last, events);
-        if wants_write {
-            self.writable(id, events);
-        }
-        if direction == Direction::Inbound {
-            self.negotiating -= 1;
-            self.admit(now, events);
-        }
-    }
-
-    /// The peer has finished before it agreed, or before it proposed what we speak.
-    fn ended_early(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
-        let Some(negotiation) = self.table.get_mut(id).and_then(Stream::negotiation) else { return };
-        let error = negotiation.negotiator.handle_eof();
-        self.misspoken(id, error, events);
-    }
-
-    /// A stream's negotiation broke. Behind a refusal of ours that is a lazy dialer's payload, or its end, which is no
-    /// fault: it shall still hear the refusal.
-    fn misspoken(&mut self, id: StreamId, error: sanswarm_multistream_select::Error, events: &mut VecDeque<Event>) {
-        let Some(stream) = self.table.get_mut(id) else { return };
-        let inbound = stream.direction == Direction::Inbound;
-        let refused = stream.negotiation().is_some_and(|n| n.negotiator.refused().is_some());
-        if !(inbound && refused) {
-            return self.fail(id, RefusalCause::Negotiation(error), events);
-        }
-        if let State::Negotiating(negotiation) = core::mem::replace(&mut stream.state, State::Open(None)) {
-            stream.state = State::Refusing(negotiation);
-        }
-        stream.stopped = true;
-        stream.finished = true;
-        stream.finish_due = true;
-        self.discard(id);
-        self.finish_if_due(id);
     }
 
     /// Drops what is unread of a stream that nobody reads any more.
@@ -471,36 +374,6 @@ impl Streams {
             n += self.send_negotiation(now, id, send);
         }
         n + self.session.as_mut().map_or(0, |session| session.poll_transmit(now, send))
-    }
-
-    /// Sends what a stream owes of its negotiation, in whole messages.
-    fn send_negotiation(&mut self, now: Instant, id: StreamId, send: &mut SendBuf) -> usize {
-        let (Some(stream), Some(session)) = (self.table.get_mut(id), &mut self.session) else { return 0 };
-        let (true, Some(mux)) = (stream.is_due, stream.mux) else { return 0 };
-        stream.is_due = false;
-        let Some(negotiation) = stream.negotiation() else { return 0 };
-        let room = session.write_room(mux, send);
-        self.scratch.clear();
-        negotiation.negotiator.encode(room, &mut self.scratch);
-        let still_due = negotiation.negotiator.is_due();
-        let n = session.write(now, mux, &self.scratch, send);
-        if still_due {
-            session.wait_writable(mux);
-            return n;
-        }
-        if matches!(stream.state, State::Open(_)) {
-            stream.state = State::Open(None);
-        }
-        self.finish_if_due(id);
-        n
-    }
-
-    fn mark_due(&mut self, id: StreamId) {
-        let Some(stream) = self.table.get_mut(id) else { return };
-        if !stream.is_due && stream.negotiation().is_some_and(|n| n.negotiator.is_due()) {
-            stream.is_due = true;
-            self.due.push_back(id);
-        }
     }
 
     /// Passes on whose turn it is to write.

@@ -98,9 +98,9 @@ impl Upgrade {
         self.muxer.is_some() && self.stage >= Stage::Muxer && !self.negotiator.is_due()
     }
 
-    /// The error for an end of the input at this point.
-    pub(crate) fn eof(&self) -> Error {
-        Error::Eof { stage: self.stage, streams: 0 }
+    /// The error for an end of the input at this point; `None` where all that is missing is our own answer.
+    pub(crate) fn eof(&self) -> Option<Error> {
+        (self.stage < Stage::Streams).then_some(Error::Eof { stage: self.stage, streams: 0 })
     }
 
     /// Uses what it can of the input.
@@ -109,6 +109,8 @@ impl Upgrade {
             Stage::Security => self.step_security(recv),
             Stage::Handshake => self.step_handshake(recv, cipher),
             Stage::Muxer => self.step_muxer(recv, cipher),
+            // The listener's answer goes before anything of the muxer.
+            Stage::Streams if self.negotiator.is_due() => Ok(Step::Idle),
             Stage::Streams => Ok(Step::Done),
         }
     }

@@ -52,7 +52,8 @@
 //! use sanswarm_yamux::{Config, Event, Session};
 //!
 //! let now = Instant::ZERO;
-//! let (mut dialer, mut listener) = (Session::new(Role::Dialer, Config::default()), Session::new(Role::Listener, Config::default()));
+//! let mut dialer = Session::new(Role::Dialer, Config::default());
+//! let mut listener = Session::new(Role::Listener, Config::default());
 //! let mut pipe = SendBuf::default();
 //!
 //! let ours = dialer.open()?;

@@ -13,7 +13,7 @@ use crate::{
     input::Body,
     ping::Pings,
     ring::Ring,
-    stream::{Opening, Receiving, Sending, Stream, Streams},
+    stream::{Opening, Sending, Stream, Streams},
     writer::Writers,
 };
 
@@ -148,7 +148,7 @@ impl Session {
         let size = self.config.limits.window_bytes;
         if let Some(stream) = self.streams.get_mut(id) {
             stream.recv.consume(bytes, size);
-            if stream.receiving == Receiving::Open && stream.recv.is_due(size) {
+            if stream.recv.is_due(size) {
                 stream.credit_due = true;
                 self.mark_due(id);
             }

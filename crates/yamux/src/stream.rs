@@ -122,6 +122,7 @@ impl Stream {
         self.sending == Sending::FinSent && self.receiving == Receiving::FinTold
     }
 
+    /// Credit is of no use to a peer that has finished.
     fn credit(&self) -> u32 {
         if self.credit_due && self.receiving == Receiving::Open { self.recv.read() } else { 0 }
     }

@@ -81,11 +81,10 @@ impl Session {
         }
     }
 
-    /// Some peers close on GoAway, so it waits for what the streams owe. After an error nothing else is of use.
+    /// Some peers close on GoAway, so it comes last. All heads are of one length: where another did not fit, it does
+    /// not either.
     fn transmit_goodbye(&mut self, frames: &mut Frames<'_>) {
-        let is_last = self.failed.is_some() || (self.resets.is_empty() && self.due.is_empty());
         if let Some(code) = self.goodbye
-            && is_last
             && frames.put(Header::session(Kind::GoAway, Flags::NONE, code.code()))
         {
             self.goodbye = None;

@@ -6,7 +6,9 @@ use core::time::Duration;
 
 use common::*;
 use sanswarm_wire::{Framing, Instant, Role, SendBuf};
-use sanswarm_yamux::{Config, Event, FRAME_BYTES, HEADER_BYTES, Limits, OpenError, Session, StreamId, TURN_BYTES};
+use sanswarm_yamux::{
+    Config, Event, FRAME_BYTES, GoAway, HEADER_BYTES, Limits, OpenError, Session, StreamId, TURN_BYTES,
+};
 
 #[test]
 fn frames_are_of_16_kib_and_the_window_ends_them() {
@@ -109,6 +111,22 @@ fn what_does_not_fit_stays_due() {
 }
 
 #[test]
+fn go_away_waits_for_what_does_not_fit() {
+    let mut session = listener();
+    for id in [1, 3] {
+        let stream = opened(&mut session, &head((DATA, SYN, id, 0)));
+        session.finish(stream).unwrap();
+    }
+    session.go_away(GoAway::Normal);
+    let mut send = SendBuf::new(16 * 1024);
+    assert!(send.append(&vec![0; send.control_room() - 18]));
+    assert_eq!(session.poll_transmit(NOW, &mut send), 12);
+    send.sent(usize::MAX / 2);
+    assert_eq!(session.poll_transmit(NOW, &mut send), 24);
+    assert_eq!(heads(send.ready()), [(DATA, ACK | FIN, 3, 0), (GO_AWAY, 0, 0, 0)]);
+}
+
+#[test]
 fn a_frame_never_crosses_the_end_of_a_sealed_frame() {
     const FRAMING: Framing = Framing { prefix: 2, suffix: 3, plain_max: 40 };
     let (mut session, mut send) = (dialer(), SendBuf::default());
@@ -195,6 +213,22 @@ fn a_head_that_lost_interest_holds_up_nobody() {
     assert!(told.iter().filter(|head| **head == Some(idle)).count() <= 1, "{told:?}");
     assert!(told[3..].iter().all(|head| *head == Some(keen)), "{told:?}");
     assert!(session.write(NOW, idle, b"back", &mut send).unwrap() > 0);
+}
+
+#[test]
+fn a_head_that_was_late_once_and_wrote_is_not_left_out_later() {
+    let (mut session, mut send) = (dialer(), SendBuf::new(16 * 1024));
+    let stream = session.open().unwrap();
+    let payload = vec![0; 60_000];
+    session.write(NOW, stream, &payload, &mut send).unwrap();
+    for _ in 0..3 {
+        send.sent(usize::MAX / 2);
+        session.poll_transmit(NOW, &mut send);
+        assert_eq!(session.poll_writable(), Some(stream));
+        session.poll_transmit(NOW, &mut send);
+        assert_eq!(session.poll_writable(), Some(stream), "late");
+        assert!(session.write(NOW, stream, &payload, &mut send).unwrap() > 0);
+    }
 }
 
 #[test]

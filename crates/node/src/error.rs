@@ -1,0 +1,158 @@
+//! Failures, as reports.
+
+use core::{fmt, time::Duration};
+
+use libp2p_identity::PeerId;
+use multiaddr::Multiaddr;
+use sanswarm_connection as connection;
+use sanswarm_swarm::{AttemptFailure, DialError};
+
+use crate::{CloseReason, Refusal};
+
+/// Why a stream could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenStreamError {
+    /// The peer could not be reached.
+    Dial(DialReport),
+    /// The peer does not speak the protocol.
+    Refused(Refusal),
+    /// A limit, or a connection that takes no new streams.
+    Open(connection::OpenError),
+    /// The connection ended before the stream was agreed on.
+    Closed(Result<CloseReason, connection::Error>),
+}
+
+impl OpenStreamError {
+    /// A name for machines that stays the same over versions. `docs/errors.md` lists them.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Dial(report) => report.code(),
+            Self::Refused(_) => "protocol-refused",
+            Self::Open(_) => "open",
+            Self::Closed(Err(error)) => error.code(),
+            Self::Closed(Ok(_)) => "closed",
+        }
+    }
+}
+
+impl fmt::Display for OpenStreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(report) => report.fmt(f),
+            Self::Refused(refusal) => write!(f, "stream: {refusal}"),
+            Self::Open(error) => write!(f, "stream: {error}"),
+            Self::Closed(Ok(CloseReason::Local)) => f.write_str("stream: we closed the connection"),
+            Self::Closed(Ok(CloseReason::Remote)) => f.write_str("stream: the peer closed the connection"),
+            Self::Closed(Err(error)) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for OpenStreamError {}
+
+/// Everything that was tried to reach a peer, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialReport {
+    /// Whom it was for.
+    pub peer: Option<PeerId>,
+    /// How the dial ended as a whole.
+    pub cause: DialError,
+    /// Each address, in the order in which they ended.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One address of a dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The address.
+    pub address: Multiaddr,
+    /// What happened.
+    pub cause: AttemptCause,
+    /// From its start to its end.
+    pub elapsed: Duration,
+}
+
+/// What happened to one address of a dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptCause {
+    /// It ended before there was a connection to negotiate on, or by a rule of ours.
+    Dial(AttemptFailure),
+    /// It was connected, and this ended it.
+    Connection(connection::Error),
+}
+
+impl Attempt {
+    /// How far it came: `connect`, `security`, `handshake`, `muxer`, `streams`.
+    pub fn stage(&self) -> &'static str {
+        match &self.cause {
+            AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::Ourselves) => "handshake",
+            AttemptCause::Dial(_) => "connect",
+            AttemptCause::Connection(error) => match error.stage() {
+                connection::Stage::Security => "security",
+                connection::Stage::Handshake => "handshake",
+                connection::Stage::Muxer => "muxer",
+                connection::Stage::Streams => "streams",
+            },
+        }
+    }
+
+    /// A name of the cause for machines.
+    pub fn code(&self) -> &'static str {
+        match &self.cause {
+            AttemptCause::Connection(error) => error.code(),
+            AttemptCause::Dial(AttemptFailure::Transport(_)) => "connect",
+            AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::WrongPeerInAddress { .. }) => {
+                "wrong-peer"
+            }
+            AttemptCause::Dial(AttemptFailure::TimedOut) => "timeout",
+            AttemptCause::Dial(AttemptFailure::NoTransport) => "no-transport",
+            AttemptCause::Dial(AttemptFailure::Limit { .. }) => "limit",
+            AttemptCause::Dial(_) => "abandoned",
+        }
+    }
+}
+
+impl DialReport {
+    /// The code of the only attempt, or of the dial as a whole.
+    pub fn code(&self) -> &'static str {
+        match (&self.cause, &self.attempts[..]) {
+            (DialError::AllFailed, [attempt]) => attempt.code(),
+            (DialError::AllFailed, _) => "all-failed",
+            (DialError::NoAddresses, _) => "no-addresses",
+            (DialError::Ourselves, _) => "ourselves",
+            (DialError::TimedOut { .. }, _) => "timeout",
+            (DialError::Cancelled, _) => "cancelled",
+            _ => "limit",
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.address)?;
+        match &self.cause {
+            AttemptCause::Dial(failure) => write!(f, "{}: {failure}", self.stage())?,
+            AttemptCause::Connection(error) => error.fmt(f)?,
+        }
+        write!(f, " (after {:.1} ms)", self.elapsed.as_secs_f64() * 1e3)
+    }
+}
+
+impl fmt::Display for DialReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.peer {
+            Some(peer) => write!(f, "could not reach {peer}")?,
+            None => f.write_str("could not reach the peer")?,
+        }
+        if self.cause != DialError::AllFailed {
+            write!(f, ": {}", self.cause)?;
+        }
+        for (i, attempt) in self.attempts.iter().enumerate() {
+            write!(f, "{} {attempt}", if i == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for DialReport {}

@@ -1,0 +1,46 @@
+//! What a [`Control`](crate::Control) and its [`Link`](crate::Link)s tell each other. A driver carries these values and
+//! cannot misread them.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use libp2p_identity::PeerId;
+use sanswarm_connection as connection;
+use sanswarm_identify as identify;
+
+use crate::{
+    CloseReason, IdentifyError, Info, Muxer, Open, OpenId, PingError, Protocols, Security, protocols::Handlers,
+};
+
+/// A message from a [`Control`](crate::Control) to one of its [`Link`](crate::Link)s.
+#[derive(Clone, Debug)]
+pub struct ToLink(pub(crate) ToLinkKind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum ToLinkKind {
+    Open {
+        request: OpenId,
+        protocols: Protocols,
+        how: Open,
+    },
+    Ping,
+    /// The handlers have changed, and with them what identify says.
+    Handlers {
+        handlers: Arc<Handlers>,
+        info: Arc<identify::Info>,
+    },
+    Close,
+}
+
+/// A message from a [`Link`](crate::Link) to its [`Control`](crate::Control).
+#[derive(Clone, Debug)]
+pub struct ToControl(pub(crate) ToControlKind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum ToControlKind {
+    Ready { peer: PeerId, security: Option<Security>, muxer: Muxer },
+    Identified(Result<Info, IdentifyError>),
+    Changed(Info),
+    Pong(Result<Duration, PingError>),
+    Closed(Result<CloseReason, connection::Error>),
+}
