@@ -16,12 +16,12 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, secret: u8) -> End {
+    fn new(role: Role, secret: u8) -> Self {
         let keypair = Keypair::ed25519_from_bytes([secret; 32]).expect("32 bytes");
         let (security, muxers) = (Security::defaults(), Muxer::defaults());
         let config = Config::new(&keypair, [secret + 1; 32], security, muxers, Limits::default()).expect("it signs");
         let conn = Connection::new(Instant::ZERO, role, Arc::new(config), None, [secret + 2; 32]);
-        End { conn, recv: RecvBuf::default(), send: SendBuf::default() }
+        Self { conn, recv: RecvBuf::default(), send: SendBuf::default() }
     }
 }
 

@@ -172,11 +172,7 @@ impl Config {
 }
 
 #[cfg(feature = "noise")]
-fn noise_config(
-    keypair: &Keypair,
-    secret: [u8; 32],
-    muxers: &[Muxer],
-) -> Result<sanswarm_noise::Config, SigningError> {
+fn noise_config(keypair: &Keypair, secret: [u8; 32], muxers: &[Muxer]) -> Result<sanswarm_noise::Config, SigningError> {
     let key = sanswarm_noise::StaticKey::from_secret(secret);
     let signature = keypair.sign(&key.message()).map_err(|_| SigningError)?;
     let identity_key = keypair.public().encode_protobuf();

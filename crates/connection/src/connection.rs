@@ -9,9 +9,10 @@ use sanswarm_multistream_select::Names;
 use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 
 use crate::{
-    Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, StreamId, WriteError,
+    Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
     session::Session,
+    stats::{Stats, Turns},
     streams::Streams,
     upgrade::{Step, Upgrade},
 };
@@ -106,21 +107,17 @@ pub enum Hangup {
     Both,
 }
 
-/// Counts of one connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Changes of direction: how often something came in after something had gone out.
-    pub round_trips: u32,
-    /// Streams now.
-    pub streams: usize,
-}
-
 #[derive(Debug)]
 enum Phase {
     Upgrade(Box<Upgrade>),
     Streams,
     /// Over. What still comes in is dropped; what is due goes out until the deadline.
-    Ended { result: Result<CloseReason, Error>, deadline: Instant, overdue: bool, told: bool },
+    Ended {
+        result: Result<CloseReason, Error>,
+        deadline: Instant,
+        overdue: bool,
+        told: bool,
+    },
 }
 
 /// One connection between two peers. See the crate's page for how to drive it.
@@ -137,31 +134,6 @@ pub struct Connection {
     turns: Turns,
 }
 
-/// Counts changes of direction.
-#[derive(Debug, Default)]
-struct Turns {
-    seen_in: u64,
-    seen_out: u64,
-    sent: bool,
-    round_trips: u32,
-}
-
-impl Turns {
-    fn received(&mut self, total: u64) {
-        if total > self.seen_in {
-            self.seen_in = total;
-            self.round_trips += u32::from(core::mem::take(&mut self.sent));
-        }
-    }
-
-    fn sent(&mut self, total: u64) {
-        if total > self.seen_out {
-            self.seen_out = total;
-            self.sent = true;
-        }
-    }
-}
-
 impl Connection {
     /// A connection over a pipe that was just dialled or accepted.
     ///
@@ -169,17 +141,17 @@ impl Connection {
     /// ephemeral key of the handshake: 32 random bytes, never used twice.
     pub fn new(now: Instant, role: Role, config: Arc<Config>, expected: Option<PeerId>, secret: [u8; 32]) -> Self {
         let upgrade = Upgrade::new(now, role, config.clone(), expected, secret);
-        Self::start(role, config, upgrade)
+        Self::start(now, role, config, upgrade)
     }
 
     /// A connection over a pipe that is secure already and whose other end is known to be `peer`: only the muxer is
     /// negotiated.
     pub fn secured(now: Instant, role: Role, config: Arc<Config>, peer: PeerId) -> Self {
         let upgrade = Upgrade::secured(now, role, config.clone(), peer);
-        Self::start(role, config, upgrade)
+        Self::start(now, role, config, upgrade)
     }
 
-    fn start(role: Role, config: Arc<Config>, upgrade: Upgrade) -> Self {
+    fn start(now: Instant, role: Role, config: Arc<Config>, upgrade: Upgrade) -> Self {
         Self {
             role,
             streams: Streams::new(config.limits),
@@ -188,7 +160,7 @@ impl Connection {
             cipher: Cipher::Plain,
             events: VecDeque::new(),
             eof: false,
-            turns: Turns::default(),
+            turns: Turns::new(now),
         }
     }
 
@@ -199,7 +171,7 @@ impl Connection {
 
     /// Counts of this connection.
     pub fn stats(&self) -> Stats {
-        Stats { round_trips: self.turns.round_trips, streams: self.streams.len() }
+        self.turns.stats(self.streams.len())
     }
 
     // ---- the driver's calls
@@ -218,7 +190,9 @@ impl Connection {
             if let Phase::Ended { .. } = self.phase {
                 return self.poll_ended(recv);
             }
-            match self.step(now, recv) {
+            let step = self.step(now, recv);
+            self.mark(now);
+            match step {
                 Ok(true) => {}
                 Ok(false) => {
                     self.streams.poll_writable(&mut self.events);
@@ -242,6 +216,7 @@ impl Connection {
             self.end(now, Err(error));
         }
         self.turns.sent(send.total());
+        self.mark(now);
         (send.total() - before) as usize
     }
 
@@ -319,13 +294,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`WriteError`]: the stream is finished on our side, or gone, or the connection has ended.
-    pub fn write(
-        &mut self,
-        now: Instant,
-        id: StreamId,
-        data: &[u8],
-        send: &mut SendBuf,
-    ) -> Result<usize, WriteError> {
+    pub fn write(&mut self, now: Instant, id: StreamId, data: &[u8], send: &mut SendBuf) -> Result<usize, WriteError> {
         if let Phase::Ended { .. } = self.phase {
             return Err(WriteError::Closed);
         }
@@ -390,6 +359,16 @@ impl Connection {
 
     // ---- within
 
+    /// Remembers the counts at the stages that are over.
+    fn mark(&mut self, now: Instant) {
+        let (secured, ready) = match &self.phase {
+            Phase::Upgrade(upgrade) => (upgrade.stage() >= Stage::Muxer, false),
+            Phase::Streams => (true, true),
+            Phase::Ended { .. } => (false, false),
+        };
+        self.turns.mark(now, secured, ready);
+    }
+
     /// Uses one piece of the input. `Ok(false)` means that more is needed.
     fn step(&mut self, now: Instant, recv: &mut RecvBuf) -> Result<bool, Error> {
         match &mut self.phase {
@@ -452,10 +431,10 @@ impl Connection {
                 None => return false,
             },
             Phase::Streams if self.streams.is_held() => return false,
-            Phase::Streams if recv.is_eof() && recv.is_empty() && self.streams.len() == 0 => Ok(CloseReason::Remote),
-            Phase::Streams if recv.is_eof() => {
-                Err(Error::Eof { stage: crate::Stage::Streams, streams: self.streams.len() })
-            }
+            Phase::Streams if recv.is_eof() => match self.streams.running() {
+                0 if recv.is_empty() => Ok(CloseReason::Remote),
+                streams => Err(Error::Eof { stage: Stage::Streams, streams }),
+            },
             Phase::Streams if self.streams.is_drained() => Ok(CloseReason::Remote),
             _ => return false,
         };

@@ -47,20 +47,24 @@
 //!
 //! ```
 #![doc = include_str!("../examples/echo.rs")]
-//! # main();
 //! ```
+
+// With no security protocol or no muxer built in, much has no use.
+#![cfg_attr(not(all(feature = "noise", feature = "yamux")), allow(dead_code, unreachable_code, unused_mut))]
 
 mod cipher;
 mod config;
 mod connection;
 mod error;
 mod session;
+mod stats;
 mod stream;
 mod streams;
 mod upgrade;
 
 pub use config::{Config, Limits, Muxer, Security, SigningError};
-pub use connection::{CloseReason, Connection, Event, Hangup, Open, Stats};
+pub use connection::{CloseReason, Connection, Event, Hangup, Open};
 pub use error::{Error, OpenError, ReadError, Refusal, RefusalCause, Stage, WriteError};
 pub use sanswarm_wire::Key as StreamId;
+pub use stats::{Mark, Stats};
 pub use stream::Direction;

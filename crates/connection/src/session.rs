@@ -10,7 +10,11 @@ pub(crate) type MuxId = Key;
 /// What a muxer has to say.
 pub(crate) enum MuxEvent {
     Opened(MuxId),
-    Data { id: MuxId, len: usize, last: bool },
+    Data {
+        id: MuxId,
+        len: usize,
+        last: bool,
+    },
     Finished(MuxId),
     Reset(MuxId),
     /// The peer takes no new streams.
@@ -123,7 +127,7 @@ impl Session {
     pub(crate) fn wait_writable(&mut self, id: MuxId) {
         match *self {
             #[cfg(feature = "yamux")]
-            Self::Yamux(ref mut s) => { let _ = (s, id); }
+            Self::Yamux(ref mut s) => s.wait_writable(id),
         }
     }
 

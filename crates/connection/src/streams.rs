@@ -65,6 +65,12 @@ impl Streams {
         self.table.len()
     }
 
+    /// Streams that are not over at both ends. Of the others the user has only not read all.
+    pub(crate) fn running(&self) -> usize {
+        let is_over = |s: &Stream| s.is_open() && s.remote_finished && s.finished && !s.finish_due;
+        self.table.iter().filter(|(_, stream)| !is_over(stream)).count()
+    }
+
     pub(crate) fn has_session(&self) -> bool {
         self.session.is_some()
     }
@@ -353,7 +359,8 @@ impl Streams {
         if let Some(deadline) = stream.deadline() {
             self.deadlines.remove(&(deadline, id));
         }
-        if stream.direction == Direction::Inbound && matches!(stream.state, State::Negotiating(_) | State::Refusing(_)) {
+        if stream.direction == Direction::Inbound && matches!(stream.state, State::Negotiating(_) | State::Refusing(_))
+        {
             self.negotiating -= 1;
         }
         if let Some(mux) = stream.mux {

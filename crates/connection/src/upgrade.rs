@@ -8,11 +8,7 @@ use sanswarm_multistream_select::{Greeting, Mode, Negotiator, Outcome};
 use sanswarm_noise::{Claim, Handshake};
 use sanswarm_wire::{Instant, RecvBuf, Role, SendBuf};
 
-use crate::{
-    Config, Error, Muxer, Security, Stage,
-    cipher::Cipher,
-    config::Offer,
-};
+use crate::{Config, Error, Muxer, Security, Stage, cipher::Cipher, config::Offer};
 
 /// The stages before streams. Dropped when the muxer is agreed on.
 #[derive(Debug)]
@@ -180,17 +176,14 @@ impl Upgrade {
             Stage::Security | Stage::Handshake => &self.config.security_names,
             Stage::Muxer | Stage::Streams => &self.config.muxer_names,
         };
-        let fault =
-            |cause| Error::Negotiation { stage: self.stage, cause, offered: offer.list.to_vec() };
+        let fault = |cause| Error::Negotiation { stage: self.stage, cause, offered: offer.list.to_vec() };
         let (used, outcome) = self.negotiator.handle_input(recv.plain()).map_err(fault)?;
         recv.consume(used);
         match outcome {
             Some(Outcome::Agreed(name)) => Ok((Step::Progress, offer.list.iter().position(|n| *n == name))),
-            Some(Outcome::Refused) => Err(Error::NothingInCommon {
-                stage: self.stage,
-                offered: offer.list.to_vec(),
-                remote: Vec::new(),
-            }),
+            Some(Outcome::Refused) => {
+                Err(Error::NothingInCommon { stage: self.stage, offered: offer.list.to_vec(), remote: Vec::new() })
+            }
             None if used > 0 => Ok((Step::Progress, None)),
             None => Ok((Step::Idle, None)),
         }

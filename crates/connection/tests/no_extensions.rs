@@ -1,5 +1,7 @@
 //! Against a peer that names no muxers in its handshake: multistream-select for the muxer.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use common::{ByHand, End, LISTENER, now, pattern, peer};
@@ -75,7 +77,8 @@ fn the_listener_becomes_ready_and_answers() {
 
 #[test]
 fn several_names_of_the_peer_are_tried_in_turn() {
-    let mut a = ByHand::new(Role::Dialer, &["/tls/1.0.0", "/noise"], common::noise(20), &["/mplex/6.7.0", "/yamux/1.0.0"]);
+    let mut a =
+        ByHand::new(Role::Dialer, &["/tls/1.0.0", "/noise"], common::noise(20), &["/mplex/6.7.0", "/yamux/1.0.0"]);
     let mut b = End::listener(&[], Limits::default());
     a.run_with(&mut b);
     assert!(b.is_ready() && a.session.is_some());

@@ -144,11 +144,24 @@ fn with_several_names_lazy_is_as_wait() {
     assert_eq!(round_trips_of_a_later_stream(&["/other", ECHO], Open::Lazy), 3);
 }
 
+#[test]
+fn the_cost_of_each_stage_is_remembered() {
+    let mut pair = Pair::new(&[ECHO]);
+    let id = pair.a.request(&[ECHO], Open::Lazy, b"ping");
+    pair.round_trips(|a| a.got.contains_key(&id));
+    let stats = pair.a.conn.stats();
+    assert_eq!((stats.bytes_in, stats.bytes_out), (pair.back.passed as u64, pair.forth.passed as u64));
+    let (secured, ready) = (stats.secured.unwrap(), stats.ready.unwrap());
+    assert_eq!((secured.round_trips, ready.round_trips, stats.round_trips), (1, 1, 2));
+    assert!(secured.bytes_in <= ready.bytes_in && ready.bytes_in < stats.bytes_in);
+    assert_eq!(Pair::new(&[]).a.conn.stats().ready, None);
+}
+
 // ---- a pipe that is secure already
 
 #[test]
 fn a_secured_pipe_negotiates_only_the_muxer() {
-    let mut pair = Pair::secured(&[ECHO]);
+    let mut pair = Pair::secured(&[ECHO], Limits::default());
     pair.run();
     let ready = |seed| Event::Ready { peer: peer(seed), security: None, muxer: Muxer::Yamux };
     assert_eq!(pair.a.events, [ready(LISTENER)]);
@@ -160,7 +173,7 @@ fn a_secured_pipe_negotiates_only_the_muxer() {
 #[test]
 fn a_secured_pipe_echoes_in_chunks() {
     for chunk in [1, 7, usize::MAX] {
-        let mut pair = Pair::secured(&[ECHO]);
+        let mut pair = Pair::secured(&[ECHO], Limits::default());
         pair.chunk = chunk;
         let ids = [Open::Wait, Open::Lazy].map(|how| pair.a.request(&[ECHO], how, b"plain"));
         pair.run();
@@ -172,14 +185,14 @@ fn a_secured_pipe_echoes_in_chunks() {
 
 #[test]
 fn a_lazy_request_on_a_secured_pipe_takes_one_round_trip() {
-    let mut pair = Pair::secured(&[ECHO]);
+    let mut pair = Pair::secured(&[ECHO], Limits::default());
     let id = pair.a.request(&[ECHO], Open::Lazy, b"ping");
     assert_eq!(pair.round_trips(|a| a.got.contains_key(&id)), 1);
 }
 
 #[test]
 fn nothing_of_a_stream_goes_before_the_muxer_is_proposed() {
-    let mut pair = Pair::secured(&[ECHO]);
+    let mut pair = Pair::secured(&[ECHO], Limits::default());
     // Polling first is what a driver does; a write right behind it must still wait.
     pair.a.poll(pair.at);
     let id = pair.a.open(&[ECHO], Open::Lazy);

@@ -121,6 +121,17 @@ impl Session {
         Some(head)
     }
 
+    /// Puts a stream in line for [`poll_writable`](Self::poll_writable), as a short write does: for a caller whose
+    /// message must go whole and found too little room. A stream that cannot write is left alone.
+    pub fn wait_writable(&mut self, id: StreamId) {
+        if self.failed.is_some() || self.streams.get(id).is_none_or(|stream| stream.sending != Sending::Open) {
+            return;
+        }
+        let (others, has_slot) = (self.writers.has_others(id), self.has_slot());
+        self.writers.tried(id);
+        self.end_write(id, 0, true, others, has_slot);
+    }
+
     /// Whether one more stream of ours may be unacknowledged.
     pub(crate) fn has_slot(&self) -> bool {
         self.unacknowledged < self.config.limits.unacknowledged

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sanswarm_multistream_select::{Greeting, Mode, Negotiator, Outcome};
+use sanswarm_multistream_select::{self as select, Greeting, Mode, Negotiator, Outcome};
 use sanswarm_noise::{Cipher, Handshake, StaticKey};
 use sanswarm_wire::{RecvBuf, Role, SendBuf};
 use sanswarm_yamux::{self as yamux, Session};
@@ -80,7 +80,7 @@ impl ByHand {
         self.recv.reveal_all();
         let (used, _) = self.negotiator.handle_input(self.recv.plain()).unwrap_or((0, None));
         self.recv.consume(used);
-        if !matches!(self.negotiator.handle_eof_of_copy(), sanswarm_multistream_select::Error::Agreed) {
+        if !has_agreed(&self.negotiator) {
             return used > 0;
         }
         self.recv.reseal();
@@ -115,7 +115,7 @@ impl ByHand {
 
     fn flush(&mut self) {
         self.negotiator.poll_transmit(&mut self.send);
-        let agreed = matches!(self.negotiator.handle_eof_of_copy(), sanswarm_multistream_select::Error::Agreed);
+        let agreed = has_agreed(&self.negotiator);
         if let Some(handshake) = self.handshake.as_mut().filter(|_| agreed) {
             handshake.poll_transmit(&mut self.send);
         }
@@ -169,13 +169,7 @@ fn negotiator(role: Role, list: &'static [&'static str]) -> Negotiator {
     }
 }
 
-trait EofOfCopy {
-    fn handle_eof_of_copy(&self) -> sanswarm_multistream_select::Error;
-}
-
-impl EofOfCopy for Negotiator {
-    /// What an end would mean, without its coming.
-    fn handle_eof_of_copy(&self) -> sanswarm_multistream_select::Error {
-        self.clone().handle_eof()
-    }
+/// Asks a copy, since the question ends a negotiation.
+fn has_agreed(negotiator: &Negotiator) -> bool {
+    negotiator.clone().handle_eof() == select::Error::Agreed
 }

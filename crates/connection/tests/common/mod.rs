@@ -1,13 +1,15 @@
 //! Two connections, what their users do, and the wire between them.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod by_hand;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
+
+use core::time::Duration;
 
 use bytes::Bytes;
 use libp2p_identity::{Keypair, PeerId};
@@ -18,6 +20,7 @@ use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::Names;
 use sanswarm_wire::{Instant, RecvBuf, Role, SendBuf};
 
+#[allow(unused_imports, reason = "each test file uses a part")]
 pub(crate) use by_hand::{ByHand, noise};
 
 pub(crate) fn name(text: &'static str) -> ProtocolName {
@@ -41,9 +44,7 @@ pub(crate) fn peer(seed: u8) -> PeerId {
 }
 
 pub(crate) fn config(seed: u8, limits: Limits) -> Arc<Config> {
-    Arc::new(
-        Config::new(&keypair(seed), [seed + 1; 32], Security::defaults(), Muxer::defaults(), limits).unwrap(),
-    )
+    Arc::new(Config::new(&keypair(seed), [seed + 1; 32], Security::defaults(), Muxer::defaults(), limits).unwrap())
 }
 
 pub(crate) fn now() -> Instant {
@@ -299,8 +300,7 @@ impl Pair {
     }
 
     /// The same, over a pipe that is secure already.
-    pub(crate) fn secured(speaks: &[&'static str]) -> Self {
-        let limits = Limits::default();
+    pub(crate) fn secured(speaks: &[&'static str], limits: Limits) -> Self {
         let a = Connection::secured(now(), Role::Dialer, config(DIALER, limits), peer(LISTENER));
         let mut b = Connection::secured(now(), Role::Listener, config(LISTENER, limits), peer(DIALER));
         b.set_names(known(speaks));

@@ -1,0 +1,96 @@
+//! What a connection has cost so far.
+
+use core::time::Duration;
+
+use sanswarm_wire::Instant;
+
+/// Counts of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Changes of direction: how often something came in after something had gone out.
+    pub round_trips: u32,
+    /// Bytes that came in.
+    pub bytes_in: u64,
+    /// Bytes that went out, or wait in the send buffer.
+    pub bytes_out: u64,
+    /// Streams now.
+    pub streams: usize,
+    /// When the security handshake was done on our side.
+    pub secured: Option<Mark>,
+    /// When the muxer was agreed on.
+    pub ready: Option<Mark>,
+}
+
+/// What a connection had cost when it came to a stage. What went out in the same flight is counted with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Time since the connection's start, which is after the transport's own connect.
+    pub after: Duration,
+    /// Changes of direction until then.
+    pub round_trips: u32,
+    /// Bytes that had come in.
+    pub bytes_in: u64,
+    /// Bytes that had gone out.
+    pub bytes_out: u64,
+}
+
+/// Counts changes of direction, and remembers the counts at each stage.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    start: Instant,
+    secured: Option<Mark>,
+    ready: Option<Mark>,
+    seen_in: u64,
+    seen_out: u64,
+    sent: bool,
+    round_trips: u32,
+}
+
+impl Turns {
+    pub(crate) fn new(start: Instant) -> Self {
+        Self { start, secured: None, ready: None, seen_in: 0, seen_out: 0, sent: false, round_trips: 0 }
+    }
+
+    /// Remembers the counts at the stages that are over, once each.
+    pub(crate) fn mark(&mut self, now: Instant, secured: bool, ready: bool) {
+        if self.ready.is_some() {
+            return;
+        }
+        let after = now.since(self.start);
+        let (round_trips, bytes_in, bytes_out) = (self.round_trips, self.seen_in, self.seen_out);
+        let mark = Some(Mark { after, round_trips, bytes_in, bytes_out });
+        if secured {
+            self.secured = self.secured.or(mark);
+        }
+        if ready {
+            self.ready = mark;
+        }
+    }
+
+    pub(crate) fn stats(&self, streams: usize) -> Stats {
+        Stats {
+            round_trips: self.round_trips,
+            bytes_in: self.seen_in,
+            bytes_out: self.seen_out,
+            streams,
+            secured: self.secured,
+            ready: self.ready,
+        }
+    }
+
+    /// So many bytes have come in by now.
+    pub(crate) fn received(&mut self, total: u64) {
+        if total > self.seen_in {
+            self.seen_in = total;
+            self.round_trips += u32::from(core::mem::take(&mut self.sent));
+        }
+    }
+
+    /// So many bytes have gone out by now.
+    pub(crate) fn sent(&mut self, total: u64) {
+        if total > self.seen_out {
+            self.seen_out = total;
+            self.sent = true;
+        }
+    }
+}
