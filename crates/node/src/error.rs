@@ -108,6 +108,8 @@ impl Attempt {
             AttemptCause::Dial(AttemptFailure::TimedOut) => "timeout",
             AttemptCause::Dial(AttemptFailure::NoTransport) => "no-transport",
             AttemptCause::Dial(AttemptFailure::Limit { .. }) => "limit",
+            AttemptCause::Dial(AttemptFailure::Ourselves) => "ourselves",
+            AttemptCause::Dial(AttemptFailure::Upgrade) => "upgrade",
             AttemptCause::Dial(_) => "abandoned",
         }
     }

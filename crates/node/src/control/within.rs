@@ -1,0 +1,171 @@
+//! How a control follows its swarm and its links.
+
+use std::sync::Arc;
+
+use libp2p_identity::PeerId;
+use sanswarm_connection as connection;
+use sanswarm_identify as identify;
+use sanswarm_swarm::{self as swarm, ConnId};
+use sanswarm_wire::{Instant, Role};
+
+use super::{Conn, Control, Request};
+use crate::{
+    Action, Attempt, AttemptCause, CloseReason, DialReport, Event, Info, OpenStreamError, ToLink, message::ToLinkKind,
+};
+
+/// How many errors of failed dials are kept for the report that is yet to come.
+const FAILURES_MAX: usize = 256;
+
+impl Control {
+    // ---- within
+
+    /// Whether the connection became ready and may stay, or stayed until now.
+    pub(crate) fn is_admitted(&self, id: ConnId) -> bool {
+        self.swarm.connection(id).is_some()
+    }
+
+    pub(super) fn peer_of(&self, id: ConnId) -> Option<PeerId> {
+        self.swarm.connection(id).map(|info| info.peer)
+    }
+
+    pub(super) fn closed(&mut self, now: Instant, id: ConnId, result: Result<CloseReason, connection::Error>) {
+        let Some(conn) = self.conns.remove(&id) else { return };
+        match (self.swarm.connection(id).is_some(), result) {
+            (true, reason) => {
+                let peer = self.peer_of(id);
+                self.swarm.handle_closed(now, id);
+                if let Some(peer) = peer {
+                    if !self.swarm.is_connected(&peer) {
+                        self.peers.remove(&peer);
+                    }
+                    self.drain_swarm();
+                    self.events.push_back(Event::Disconnected { peer, conn: id, reason });
+                }
+            }
+            (false, Err(error)) if conn.accepted => {
+                self.swarm.handle_failed(now, id);
+                self.events.push_back(Event::AcceptFailed { address: conn.address, error });
+            }
+            (false, result) => {
+                if let Err(error) = result {
+                    if self.failures.len() == FAILURES_MAX {
+                        self.failures.pop_front();
+                    }
+                    self.failures.push_back((id, error));
+                }
+                self.swarm.handle_failed(now, id);
+            }
+        }
+    }
+
+    /// Takes what the swarm has to say, and does what is ours.
+    pub(super) fn drain_swarm(&mut self) {
+        while let Some(event) = self.swarm.poll_event() {
+            self.handle_swarm(event);
+        }
+        while let Some(action) = self.swarm.poll_action() {
+            match action {
+                swarm::Action::Dial { conn, address, peer, .. } => {
+                    let role = Role::Dialer;
+                    let (to, expected) = (address.clone(), peer);
+                    let entry = Conn { role, accepted: false, address: to, expected, has_link: false, ready: None };
+                    self.conns.insert(conn, entry);
+                    self.actions.push_back(Action::Dial { conn, address });
+                }
+                swarm::Action::Abandon { conn } => {
+                    self.conns.remove(&conn);
+                    self.actions.push_back(Action::Abandon { conn });
+                }
+                swarm::Action::Close { conn, .. } => {
+                    if self.conns.get(&conn).is_some_and(|conn| conn.has_link) {
+                        self.to_links.push_back((conn, ToLink(ToLinkKind::Close)));
+                    } else {
+                        self.conns.remove(&conn);
+                        self.actions.push_back(Action::Close { conn });
+                    }
+                }
+                swarm::Action::Listen { address } => self.actions.push_back(Action::Listen { address }),
+                _ => {}
+            }
+        }
+    }
+
+    fn handle_swarm(&mut self, event: swarm::Event) {
+        match event {
+            swarm::Event::Connected { conn, peer, address, .. } => {
+                let Some(known) = self.conns.get(&conn) else { return };
+                let (role, Some((_, security, muxer))) = (known.role, known.ready) else { return };
+                self.events.push_back(Event::Connected { peer, conn, role, address, security, muxer });
+            }
+            swarm::Event::Dialed { dial, conn, peer } => self.dialed(dial, conn, peer),
+            swarm::Event::DialFailed { dial, peer, cause, attempts } => {
+                let Some(request) = self.dials.remove(&dial) else { return };
+                self.requests.remove(request.0);
+                let attempts = attempts.into_iter().map(|attempt| self.attempt(attempt)).collect();
+                let error = OpenStreamError::Dial(DialReport { peer, cause, attempts });
+                self.events.push_back(Event::OpenFailed { request, error });
+            }
+            swarm::Event::Listening { address } => self.events.push_back(Event::Listening { address }),
+            swarm::Event::ListenFailed { address, cause } => {
+                self.events.push_back(Event::ListenFailed { address, cause });
+            }
+            // `closed` tells of it, with the reason that the link gave.
+            _ => {}
+        }
+    }
+
+    fn dialed(&mut self, dial: swarm::DialId, conn: ConnId, peer: PeerId) {
+        let Some(request) = self.dials.remove(&dial) else { return };
+        let Some(Request { protocols, how, tell_dialed, .. }) = self.requests.remove(request.0) else { return };
+        if tell_dialed {
+            self.events.push_back(Event::Dialed { request, conn, peer });
+        }
+        if let Some(protocols) = protocols {
+            self.to_links.push_back((conn, ToLink(ToLinkKind::Open { request, protocols, how })));
+        }
+    }
+
+    /// Puts the error of the connection, which the swarm never saw, into the report.
+    fn attempt(&self, attempt: swarm::Attempt) -> Attempt {
+        let known = self.failures.iter().rev().find(|(conn, _)| Some(*conn) == attempt.conn);
+        let cause = match known {
+            Some((_, error)) => AttemptCause::Connection(error.clone()),
+            None => AttemptCause::Dial(attempt.failure),
+        };
+        Attempt { address: attempt.address, cause, elapsed: attempt.elapsed }
+    }
+
+    /// Makes anew what identify says of us, and tells the links.
+    pub(super) fn rewrite_info(&mut self) {
+        self.info = Arc::new(identify::Info {
+            public_key: Some(self.config.keypair.public().encode_protobuf().into()),
+            listen_addrs: self.swarm.listeners().map(|address| address.to_vec().into()).collect(),
+            protocols: self.handlers.protocols(),
+            observed_addr: None,
+            protocol_version: Some("ipfs/0.1.0".to_owned()),
+            agent_version: Some(self.config.agent.clone()),
+            signed_peer_record: None,
+        });
+        for (id, conn) in &self.conns {
+            if conn.has_link {
+                let (handlers, info) = (self.handlers.clone(), self.info.clone());
+                self.to_links.push_back((*id, ToLink(ToLinkKind::Handlers { handlers, info })));
+            }
+        }
+    }
+}
+
+/// Takes over what a push says; what it leaves out stays.
+pub(super) fn merge(info: &mut Info, change: Info) {
+    let Info { agent, protocol_version, protocols, listen_addrs, observed_addr, signed_peer_record } = change;
+    info.agent = agent.or(info.agent.take());
+    info.protocol_version = protocol_version.or(info.protocol_version.take());
+    info.observed_addr = observed_addr.or(info.observed_addr.take());
+    info.signed_peer_record = signed_peer_record.or(info.signed_peer_record.take());
+    if !protocols.is_empty() {
+        info.protocols = protocols;
+    }
+    if !listen_addrs.is_empty() {
+        info.listen_addrs = listen_addrs;
+    }
+}

@@ -1,0 +1,178 @@
+//! What happens to the streams of a link.
+
+use std::sync::Arc;
+
+use sanswarm_connection::{self as connection, Direction, Stage};
+use sanswarm_identify as identify;
+use sanswarm_multistream::ProtocolName;
+use sanswarm_wire::Instant;
+
+use super::{Link, SERVICES_MAX};
+use crate::{
+    CloseReason, Event, IdentifyError, Open, OpenId, OpenStreamError, PingError, Protocols, Refusal, StreamId,
+    ToControl,
+    message::ToControlKind,
+    service::{Kind, Service},
+};
+
+impl Link {
+    pub(super) fn tell(&mut self, message: ToControlKind) {
+        self.to_control.push_back(ToControl(message));
+    }
+
+    fn stream(&self, stream: connection::StreamId) -> StreamId {
+        StreamId { conn: self.id, stream }
+    }
+
+    pub(super) fn handle_event(&mut self, now: Instant, event: connection::Event) {
+        match event {
+            connection::Event::Ready { peer, security, muxer } => {
+                self.peer = Some(peer);
+                self.tell(ToControlKind::Ready { peer, security, muxer });
+                self.identify_until = Some(now + self.setup.identify_timeout);
+                self.next_ping = self.setup.ping_interval.map(|interval| now + interval);
+                let (name, service) = Service::identify();
+                self.identify = self.start_service(now, name, service);
+                if self.identify.is_none() {
+                    self.identified(now, Err(IdentifyError::Closed));
+                }
+            }
+            connection::Event::Opened { stream, protocol, direction } => {
+                self.opened(now, stream, protocol, direction);
+            }
+            connection::Event::Refused { stream, refusal } => self.refused(now, stream, refusal),
+            connection::Event::Readable { stream } if self.services.contains_key(&stream) => {
+                self.read_service(now, stream);
+            }
+            connection::Event::Finished { stream } if self.services.contains_key(&stream) => {
+                self.read_service(now, stream);
+            }
+            connection::Event::Writable { stream } if self.services.contains_key(&stream) => self.due.push_back(stream),
+            connection::Event::Reset { stream } => {
+                if let Some(service) = self.services.remove(&stream) {
+                    self.service_gone(now, stream, &service);
+                } else {
+                    self.events.push_back(Event::Reset { stream: self.stream(stream) });
+                }
+            }
+            connection::Event::Readable { stream } => {
+                self.events.push_back(Event::Readable { stream: self.stream(stream) });
+            }
+            connection::Event::Writable { stream } => {
+                self.events.push_back(Event::Writable { stream: self.stream(stream) });
+            }
+            connection::Event::Finished { stream } => {
+                self.events.push_back(Event::Finished { stream: self.stream(stream) });
+            }
+            connection::Event::Closed { reason } => self.end(now, Ok(reason)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn open(&mut self, now: Instant, request: OpenId, protocols: &Protocols, how: Open) {
+        let (names, how) = self.choose(protocols, how);
+        match self.conn.open(now, names.clone(), how) {
+            Ok(id) if how == Open::Lazy && names.len() == 1 && self.peer.is_some() => {
+                self.early.insert(id);
+                self.tell_opened(id, Some(request), names[0].clone(), None);
+            }
+            Ok(id) => drop(self.requests.insert(id, request)),
+            Err(error) => {
+                self.events.push_back(Event::OpenFailed { request, error: OpenStreamError::Open(error) });
+            }
+        }
+    }
+
+    /// With what the peer says that it speaks, only the first name that it lists is offered, and needs no waiting.
+    fn choose(&self, protocols: &Protocols, how: Open) -> (Arc<[ProtocolName]>, Open) {
+        let listed =
+            self.speaks.as_ref().and_then(|speaks| protocols.0.iter().find(|name| speaks.contains(name.as_str())));
+        match listed {
+            Some(name) => (Arc::new([name.clone()]), Open::Lazy),
+            None => (protocols.0.clone(), how),
+        }
+    }
+
+    fn tell_opened(
+        &mut self,
+        id: connection::StreamId,
+        request: Option<OpenId>,
+        protocol: ProtocolName,
+        handler: Option<crate::HandlerId>,
+    ) {
+        let Some(peer) = self.peer else { return };
+        let stream = self.stream(id);
+        self.events.push_back(Event::Opened { handler, request, stream, protocol, peer });
+    }
+
+    fn opened(&mut self, now: Instant, id: connection::StreamId, protocol: ProtocolName, direction: Direction) {
+        if direction == Direction::Outbound {
+            if self.services.contains_key(&id) {
+                self.service_opened(now, id);
+            } else if !self.early.remove(&id) {
+                let request = self.requests.remove(&id);
+                self.tell_opened(id, request, protocol, None);
+            }
+            return;
+        }
+        let (info, observed) = (&self.setup.info, &self.setup.observed);
+        let own =
+            || identify::Info { observed_addr: Some(observed.clone()), ..(**info).clone() }.encode(&Default::default());
+        if let Some(service) = Service::inbound(&protocol, own) {
+            if self.services.len() >= SERVICES_MAX {
+                let _ = self.conn.reset(id);
+                return;
+            }
+            self.services.insert(id, service);
+            self.due.push_back(id);
+        } else if let Some(handler) = self.setup.handlers.get(&protocol) {
+            self.tell_opened(id, None, protocol, Some(handler));
+        } else {
+            // Its handler was removed while the stream was negotiated.
+            let _ = self.conn.reset(id);
+        }
+    }
+
+    fn refused(&mut self, now: Instant, id: connection::StreamId, refusal: Refusal) {
+        if let Some(service) = self.services.remove(&id) {
+            match service.kind {
+                Kind::Ping(_) => {
+                    self.ping = None;
+                    self.next_ping = None;
+                    self.tell(ToControlKind::Pong(Err(PingError::Refused(refusal))));
+                }
+                Kind::Listen { push: false, .. } => self.identified(now, Err(IdentifyError::Refused(refusal))),
+                _ => self.check_pushed(now, id),
+            }
+        } else if let Some(request) = self.requests.remove(&id) {
+            self.events.push_back(Event::OpenFailed { request, error: OpenStreamError::Refused(refusal) });
+        } else if self.early.remove(&id) {
+            self.events.push_back(Event::Refused { stream: self.stream(id), refusal });
+        }
+    }
+
+    pub(super) fn end(&mut self, now: Instant, mut result: Result<CloseReason, connection::Error>) {
+        if core::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        // Streams of ours that nobody asked for, such as the one for pings, do not make an end of the input an error.
+        if let Err(connection::Error::Eof { stage: Stage::Streams, streams }) = result {
+            if streams <= self.services.len() {
+                result = Ok(CloseReason::Remote);
+            }
+        }
+        for request in core::mem::take(&mut self.requests).into_values() {
+            let error = OpenStreamError::Closed(result.clone());
+            self.events.push_back(Event::OpenFailed { request, error });
+        }
+        if self.ping.take().is_some() {
+            self.tell(ToControlKind::Pong(Err(PingError::Closed)));
+        }
+        if self.peer.is_some() {
+            self.identified(now, Err(IdentifyError::Closed));
+        }
+        self.services.clear();
+        self.next_ping = None;
+        self.end = Some(result);
+    }
+}
