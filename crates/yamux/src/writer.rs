@@ -128,6 +128,11 @@ impl Session {
             return;
         }
         let (others, has_slot) = (self.writers.has_others(id), self.has_slot());
+        if let (true, Some(stream)) = (others, self.streams.get_mut(id)) {
+            // What is left of its turn was too short: kept, it would hold up the others for ever.
+            stream.turn = 0;
+            self.writers.ring.move_back(id);
+        }
         self.writers.tried(id);
         self.end_write(id, 0, true, others, has_slot);
     }

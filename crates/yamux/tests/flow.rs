@@ -247,3 +247,20 @@ fn a_stream_that_goes_leaves_the_ring() {
         assert!(session.write(NOW, next, &payload, &mut send).unwrap() > TURN_BYTES / 2, "nobody else waits");
     }
 }
+
+#[test]
+fn a_message_that_must_go_whole_does_not_keep_a_turn_that_is_too_short_for_it() {
+    let (mut session, mut send) = (dialer(), SendBuf::new(32 * 1024));
+    let (whole, keen) = (session.open().unwrap(), session.open().unwrap());
+    let payload = vec![0; 60_000];
+    session.write(NOW, whole, &payload, &mut send).unwrap();
+    assert_eq!(session.write(NOW, keen, &payload, &mut send), Ok(0));
+    send.sent(usize::MAX / 2);
+    session.poll_transmit(NOW, &mut send);
+    assert_eq!(session.poll_writable(), Some(whole));
+    assert_eq!(session.write(NOW, whole, &payload[..TURN_BYTES - 10], &mut send), Ok(TURN_BYTES - 10));
+    session.wait_writable(whole); // 10 bytes of its turn are left, or it has a new one; its message is longer
+    send.sent(usize::MAX / 2);
+    session.poll_transmit(NOW, &mut send);
+    assert_eq!(session.poll_writable(), Some(keen), "the other has its turn");
+}
