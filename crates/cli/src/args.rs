@@ -1,0 +1,305 @@
+//! The command line as a value.
+
+use core::time::Duration;
+use std::{ffi::OsString, path::PathBuf};
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::failure::Usage;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Do something.
+    Run(Verb, Box<Options>),
+    /// Show the help text of a verb, or of the whole command.
+    Help(Option<Verb>),
+    /// Show the version.
+    Version,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Demo,
+    Listen,
+    Ping,
+    Echo,
+    Identify,
+    Keygen,
+}
+
+impl Verb {
+    pub(crate) const ALL: [Self; 6] = [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Keygen];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Listen => "listen",
+            Self::Ping => "ping",
+            Self::Echo => "echo",
+            Self::Identify => "identify",
+            Self::Keygen => "keygen",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.name() == name)
+    }
+
+    fn needs_address(self) -> bool {
+        matches!(self, Self::Ping | Self::Echo | Self::Identify)
+    }
+
+    fn takes_address(self) -> bool {
+        self.needs_address() || self == Self::Listen
+    }
+}
+
+/// Who says first that nothing more comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HalfClose {
+    /// We, right behind the last byte written; then we read to the end.
+    #[default]
+    Early,
+    /// We, once everything was read. The peer's end is not waited for.
+    Late,
+}
+
+/// The options of a verb. All dialing verbs take all of them, so that a script can pass what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) address: Option<String>,
+    /// To listen on; 0 is any.
+    pub(crate) port: u16,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) streams: Option<usize>,
+    /// On each stream, each way.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) half_close: HalfClose,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) count: Option<u32>,
+    pub(crate) json: bool,
+    pub(crate) verbose: bool,
+}
+
+/// What there is, and what libp2p has beside it.
+const SECURITY: (&[&str], &[&str]) = (&["noise"], &["tls", "plaintext"]);
+const MUXERS: (&[&str], &[&str]) = (&["yamux"], &["mplex"]);
+const TRANSPORTS: (&[&str], &[&str]) =
+    (&["tcp"], &["ws", "wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
+
+/// Streams at once, at most: the connection's own limit.
+const STREAMS_MAX: u64 = 1000;
+
+/// Whether `--json` is among the arguments: asked before they are parsed, so that a wrong one is told in JSON too.
+pub(crate) fn wants_json(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg == "--json")
+}
+
+/// Reads the arguments, without the program's name.
+pub(crate) fn parse(args: Vec<OsString>) -> Result<Request, Usage> {
+    let mut parser = Parser::from_args(args);
+    let mut verb = None;
+    let mut options = Options::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help(verb)),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
+            Arg::Value(value) => positional(value.string()?, &mut verb, &mut options)?,
+            Arg::Long(name) => {
+                let name = name.to_owned();
+                option(&name, &mut parser, verb, &mut options)?;
+            }
+            Arg::Short('v') => options.verbose = true,
+            Arg::Short(_) => return Err(arg.unexpected().into()),
+        }
+    }
+    let verb = verb.ok_or(Usage::NoVerb)?;
+    if verb.needs_address() && options.address.is_none() {
+        return Err(Usage::NoAddress(verb));
+    }
+    Ok(Request::Run(verb, Box::new(options)))
+}
+
+fn positional(value: String, verb: &mut Option<Verb>, options: &mut Options) -> Result<(), Usage> {
+    let Some(verb) = *verb else {
+        *verb = Some(Verb::named(&value).ok_or(Usage::NoSuchVerb(value))?);
+        return Ok(());
+    };
+    if !verb.takes_address() || options.address.is_some() {
+        return Err(Usage::TooMany(value));
+    }
+    options.address = Some(value);
+    Ok(())
+}
+
+fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Options) -> Result<(), Usage> {
+    match name {
+        "json" => options.json = true,
+        "verbose" => options.verbose = true,
+        "security" => check("--security", &parser.value()?.string()?, SECURITY)?,
+        "muxer" => check("--muxer", &parser.value()?.string()?, MUXERS)?,
+        "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
+        "port" => options.port = parser.value()?.parse()?,
+        "timeout" => options.timeout = Some(seconds(&parser.value()?.string()?)?),
+        "streams" => options.streams = Some(streams(&parser.value()?.string()?)?),
+        "bytes" => options.bytes = Some(bytes("--bytes", &parser.value()?.string()?)?),
+        "half-close" => options.half_close = half_close(&parser.value()?.string()?)?,
+        "key" => options.key = Some(parser.value()?.into()),
+        "count" if verb == Some(Verb::Ping) => options.count = Some(count(&parser.value()?.string()?)?),
+        _ => return Err(Usage::NoSuchOption { name: name.to_owned(), verb }),
+    }
+    Ok(())
+}
+
+/// Every part of a comma list must be there.
+fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) -> Result<(), Usage> {
+    for part in list.split(',') {
+        if have.contains(&part) {
+            continue;
+        }
+        let value = part.to_owned();
+        return Err(if known.contains(&part) {
+            Usage::NotSupported { option, value }
+        } else {
+            Usage::Value { option, value, wanted: "a protocol name such as noise, yamux or tcp" }
+        });
+    }
+    Ok(())
+}
+
+fn bytes(option: &'static str, text: &str) -> Result<u64, Usage> {
+    let (digits, factor) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1u64 << 10),
+        Some(b'M') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let wanted = "a number of bytes, with K, M or G for powers of 1024";
+    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).ok_or_else(|| Usage::Value {
+        option,
+        value: text.to_owned(),
+        wanted,
+    })
+}
+
+fn streams(text: &str) -> Result<usize, Usage> {
+    match bytes("--streams", text) {
+        Ok(n @ 1..=STREAMS_MAX) => Ok(n as usize),
+        _ => Err(Usage::Value { option: "--streams", value: text.to_owned(), wanted: "a number from 1 to 1000" }),
+    }
+}
+
+fn count(text: &str) -> Result<u32, Usage> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| Usage::Value {
+        option: "--count",
+        value: text.to_owned(),
+        wanted: "a number above 0",
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, Usage> {
+    // A year is longer than anybody waits, and shorter than anything that overflows.
+    let range = 0.001..=31_536_000.0;
+    text.parse().ok().filter(|s| range.contains(s)).map(Duration::from_secs_f64).ok_or_else(|| Usage::Value {
+        option: "--timeout",
+        value: text.to_owned(),
+        wanted: "a number of seconds above 0",
+    })
+}
+
+fn half_close(text: &str) -> Result<HalfClose, Usage> {
+    match text {
+        "early" => Ok(HalfClose::Early),
+        "late" => Ok(HalfClose::Late),
+        _ => Err(Usage::Value { option: "--half-close", value: text.to_owned(), wanted: "early or late" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &str) -> Result<Request, Usage> {
+        parse(args.split_whitespace().map(OsString::from).collect())
+    }
+
+    fn options(args: &str) -> Options {
+        match run(args).unwrap() {
+            Request::Run(_, options) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_every_option() {
+        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer yamux --transport=tcp --port 7 \
+                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v";
+        let expected = Options {
+            address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
+            port: 7,
+            timeout: Some(Duration::from_millis(1500)),
+            streams: Some(20),
+            bytes: Some(64 << 20),
+            half_close: HalfClose::Late,
+            key: Some("a/b".into()),
+            count: None,
+            json: true,
+            verbose: true,
+        };
+        assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
+        assert_eq!(options("ping /a --count 9").count, Some(9));
+        assert_eq!(options("listen").address, None);
+        assert_eq!(options("demo --bytes 5").bytes, Some(5));
+    }
+
+    #[test]
+    fn options_may_come_before_the_address() {
+        assert_eq!(options("ping --json /a").address.as_deref(), Some("/a"));
+    }
+
+    #[test]
+    fn help_and_version_win_over_what_is_missing() {
+        assert_eq!(run("--help"), Ok(Request::Help(None)));
+        assert_eq!(run("ping -h"), Ok(Request::Help(Some(Verb::Ping))));
+        assert_eq!(run("-V"), Ok(Request::Version));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert_eq!(run(""), Err(Usage::NoVerb));
+        assert_eq!(run("dance"), Err(Usage::NoSuchVerb("dance".to_owned())));
+        assert_eq!(run("ping"), Err(Usage::NoAddress(Verb::Ping)));
+        assert_eq!(run("demo x"), Err(Usage::TooMany("x".to_owned())));
+        assert_eq!(run("listen a b"), Err(Usage::TooMany("b".to_owned())));
+        let name = "count".to_owned();
+        assert_eq!(run("echo /a --count 3"), Err(Usage::NoSuchOption { name, verb: Some(Verb::Echo) }));
+        for wrong in [
+            "demo --streams 0",
+            "demo --streams 1001",
+            "demo --bytes x",
+            "demo --bytes 99999999999999999G",
+            "demo --bytes",
+            "demo --timeout 0",
+            "demo --timeout -1",
+            "demo --timeout nan",
+            "demo --port 65536",
+            "demo --half-close never",
+            "demo --security lead",
+            "demo --json=yes",
+            "demo -x",
+            "ping /a --count 0",
+        ] {
+            assert!(run(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_libp2p_has_and_we_have_not_is_not_supported() {
+        let args = ["--security tls", "--security noise,tls", "--muxer mplex", "--transport ws", "--transport quic"];
+        for args in args {
+            assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
+        }
+    }
+}

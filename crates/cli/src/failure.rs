@@ -1,0 +1,189 @@
+//! Why the command failed: one line for people, a code for machines, an exit status for scripts.
+
+use core::{fmt, time::Duration};
+use std::{io, path::PathBuf};
+
+use sanswarm::{
+    AttemptCause, AttemptFailure, IdentifyError, NoPeerId, OpenStreamError, PingError, SigningError, multiaddr,
+};
+use sanswarm_tokio::ListenError;
+
+use crate::args::Verb;
+
+/// The command line is wrong, or asks for what is not there. Exit status 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Usage {
+    NoVerb,
+    NoSuchVerb(String),
+    NoSuchOption {
+        name: String,
+        verb: Option<Verb>,
+    },
+    NoAddress(Verb),
+    TooMany(String),
+    Value {
+        option: &'static str,
+        value: String,
+        wanted: &'static str,
+    },
+    NotSupported {
+        option: &'static str,
+        value: String,
+    },
+    /// The parser's own words.
+    Parser(String),
+}
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Parser(error.to_string())
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoVerb => f.write_str("usage: a verb is missing; see sanswarm --help"),
+            Self::NoSuchVerb(name) => write!(f, "usage: there is no verb '{name}'; see sanswarm --help"),
+            Self::NoSuchOption { name, verb: Some(verb) } => {
+                write!(f, "usage: {} has no option --{name}; see sanswarm {} --help", verb.name(), verb.name())
+            }
+            Self::NoSuchOption { name, verb: None } => {
+                write!(f, "usage: no option --{name} before the verb; see sanswarm --help")
+            }
+            Self::NoAddress(verb) => write!(f, "usage: {} needs a multiaddr that ends in /p2p/<peer id>", verb.name()),
+            Self::TooMany(value) => write!(f, "usage: '{value}' is one argument too many"),
+            Self::Value { option, value, wanted } => write!(f, "usage: {option} '{value}' is not {wanted}"),
+            Self::NotSupported { option, value } => write!(f, "not supported: {option} {value}"),
+            Self::Parser(words) => write!(f, "usage: {words}"),
+        }
+    }
+}
+
+/// Why the command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Usage(Usage),
+    Address {
+        text: String,
+        cause: multiaddr::Error,
+    },
+    NoPeerId(NoPeerId),
+    Key {
+        file: PathBuf,
+        cause: KeyError,
+    },
+    Signing(SigningError),
+    Randomness,
+    Runtime(io::Error),
+    Listen(ListenError),
+    Open(OpenStreamError),
+    Ping(PingError),
+    Identify(IdentifyError),
+    /// A stream broke.
+    Stream {
+        stream: usize,
+        cause: io::Error,
+    },
+    /// What came back is not what went out.
+    Digest {
+        stream: usize,
+    },
+    /// The peer ended the stream before it had sent everything back, or sent more.
+    Length {
+        stream: usize,
+        got: u64,
+        expected: u64,
+    },
+    /// Not done in time.
+    Timeout {
+        stage: &'static str,
+        after: Duration,
+    },
+    /// Nobody reads our output.
+    Output(io::Error),
+    /// A task of ours is gone.
+    Gone,
+}
+
+/// What may be wrong with a key file.
+#[derive(Debug)]
+pub(crate) enum KeyError {
+    Io(io::Error),
+    Malformed,
+}
+
+impl Failure {
+    /// A name for machines that stays the same over versions.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Usage(Usage::NotSupported { .. }) => "not-supported",
+            Self::Usage(_) => "usage",
+            Self::Address { .. } | Self::NoPeerId(_) => "address",
+            Self::Key { .. } | Self::Signing(_) => "key",
+            Self::Randomness | Self::Runtime(_) | Self::Gone => "system",
+            Self::Listen(_) => "listen",
+            Self::Open(error) => error.code(),
+            Self::Ping(_) => "ping",
+            Self::Identify(_) => "identify",
+            Self::Stream { .. } => "stream",
+            Self::Digest { .. } | Self::Length { .. } => "verify",
+            Self::Timeout { .. } => "timeout",
+            Self::Output(_) => "output",
+        }
+    }
+
+    /// 1 failed, 2 not supported or wrong usage.
+    pub(crate) fn exit(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Listen(ListenError::Refused(sanswarm::ListenError::NoTransport)) => 2,
+            Self::Open(OpenStreamError::Dial(report)) => {
+                let unsupported = |cause: &AttemptCause| *cause == AttemptCause::Dial(AttemptFailure::NoTransport);
+                let none = report.attempts.iter().all(|attempt| unsupported(&attempt.cause));
+                if none && !report.attempts.is_empty() { 2 } else { 1 }
+            }
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(usage) => usage.fmt(f),
+            Self::Address { text, cause } => write!(f, "address: '{text}' is no multiaddr: {cause}"),
+            Self::NoPeerId(error) => write!(f, "address: {error}"),
+            Self::Key { file, cause: KeyError::Io(cause) } => write!(f, "key: {}: {cause}", file.display()),
+            Self::Key { file, cause: KeyError::Malformed } => {
+                write!(f, "key: {} holds no private key in libp2p's protobuf encoding", file.display())
+            }
+            Self::Signing(error) => write!(f, "key: {error}"),
+            Self::Randomness => f.write_str("system: no randomness"),
+            Self::Runtime(cause) => write!(f, "system: {cause}"),
+            Self::Listen(error) => write!(f, "listen: {error}"),
+            Self::Open(error) => error.fmt(f),
+            Self::Ping(error) => write!(f, "ping: {error}"),
+            Self::Identify(error) => write!(f, "identify: {error}"),
+            Self::Stream { stream, cause } => write!(f, "echo: stream {stream}: {cause}"),
+            Self::Digest { stream } => write!(f, "echo: stream {stream}: other bytes came back than were sent"),
+            Self::Length { stream, got, expected } => {
+                write!(f, "echo: stream {stream}: {got} bytes came back of {expected}")
+            }
+            Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
+            Self::Output(cause) => write!(f, "output: {cause}"),
+            Self::Gone => f.write_str("system: a task of ours ended early"),
+        }
+    }
+}
+
+impl From<Usage> for Failure {
+    fn from(usage: Usage) -> Self {
+        Self::Usage(usage)
+    }
+}
+
+impl From<OpenStreamError> for Failure {
+    fn from(error: OpenStreamError) -> Self {
+        Self::Open(error)
+    }
+}

@@ -1,0 +1,183 @@
+//! The help texts.
+
+use crate::args::Verb;
+
+pub(crate) fn text(verb: Option<Verb>) -> &'static str {
+    match verb {
+        None => COMMAND,
+        Some(Verb::Demo) => DEMO,
+        Some(Verb::Listen) => LISTEN,
+        Some(Verb::Ping) => PING,
+        Some(Verb::Echo) => ECHO,
+        Some(Verb::Identify) => IDENTIFY,
+        Some(Verb::Keygen) => KEYGEN,
+    }
+}
+
+const COMMAND: &str = "\
+sanswarm: a libp2p node on the command line
+
+usage: sanswarm <verb> [multiaddr] [options]
+
+  demo                 a listener and a dialer in one process: what each step costs
+  listen [MULTIADDR]   serve ping, identify and /echo/1.0.0 until killed
+  ping MULTIADDR       round-trip times to a peer
+  echo MULTIADDR       send bytes, get them back, verify their digest
+  identify MULTIADDR   what a peer says of itself
+  keygen               make an identity
+
+A MULTIADDR to dial ends in the peer's id: /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
+
+options of every verb:
+  --json               one JSON object a line on stdout
+  -h, --help           the text for the verb
+  -V, --version        the version
+
+Data goes to stdout, diagnostics to stderr.
+Exit status: 0 done, 1 failed, 2 not supported or wrong usage.
+
+example:
+  sanswarm demo";
+
+/// Options that all verbs with a connection have.
+macro_rules! common {
+    () => {
+        "\
+  --security LIST      noise
+  --muxer LIST         yamux
+  --transport LIST     tcp
+  --key FILE           the identity; made, readable by its owner only, if FILE is missing
+                       (default: a new one each time)
+  --json               one JSON object a line on stdout
+  -v, --verbose        say on stderr what happens
+  -h, --help           this text"
+    };
+}
+
+const DEMO: &str = concat!(
+    "\
+sanswarm demo: a listener and a dialer in one process, over TCP on 127.0.0.1
+
+usage: sanswarm demo [options]
+
+Connects, secures, muxes, opens streams, echoes; verifies a SHA-256 digest; prints what each step took in time, round
+trips and bytes, then the throughput.
+
+  --bytes N            bytes on all streams together, each way (default 64M; K, M, G are powers of 1024)
+  --streams K          streams at once (default 4)
+  --half-close WHEN    early: end our side behind the last byte (default); late: once everything has come back
+  --port N             the listener's port (default 0: any)
+  --timeout S          give up after S seconds (default 60)
+",
+    common!(),
+    "
+
+JSON: one object a step (step, name, at_ms, took_ms, round_trips, bytes_out, bytes_in), then
+  {\"ok\":true,\"bytes\":N,\"streams\":K,\"sha256\":\"...\",\"seconds\":S,\"mib_per_second\":R}
+
+example:
+  sanswarm demo --bytes 256M --streams 16"
+);
+
+const LISTEN: &str = concat!(
+    "\
+sanswarm listen: serve peers until killed
+
+usage: sanswarm listen [MULTIADDR] [options]
+
+Serves /ipfs/ping/1.0.0, /ipfs/id/1.0.0, /ipfs/id/push/1.0.0 and /echo/1.0.0. Prints one address to dial a line.
+SIGINT and SIGTERM end it in good order, with status 0.
+
+  MULTIADDR            where (default /ip4/127.0.0.1/tcp/<port>)
+  --port N             the port, where no MULTIADDR is given (default 0: any)
+  --timeout S          how long a peer's handshake may take, in seconds (default 15)
+",
+    common!(),
+    "
+
+JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address; with -v further objects with an \"event\".
+
+example:
+  sanswarm listen /ip4/127.0.0.1/tcp/4001 --key node.key"
+);
+
+const PING: &str = concat!(
+    "\
+sanswarm ping: round-trip times to a peer
+
+usage: sanswarm ping MULTIADDR [options]
+
+  --count N            how many (default 4), one a second
+  --timeout S          give up connecting, or waiting for a reply, after S seconds (default 30)
+",
+    common!(),
+    "
+
+JSON: {\"event\":\"connected\",...}, {\"event\":\"pong\",\"seq\":1,\"ms\":0.2} each, then
+  {\"ok\":true,\"peer\":\"...\",\"count\":4,\"min_ms\":...,\"avg_ms\":...,\"max_ms\":...}
+
+example:
+  sanswarm ping /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --count 10"
+);
+
+const ECHO: &str = concat!(
+    "\
+sanswarm echo: send bytes over /echo/1.0.0, get them back, verify them
+
+usage: sanswarm echo MULTIADDR [options]
+
+Memory does not grow with the number of bytes: they are made as they are sent, and hashed both ways.
+
+  --bytes N            on each stream (default 1M; K, M, G are powers of 1024)
+  --streams K          streams at once, 1 to 1000 (default 1)
+  --half-close WHEN    early: end our side behind the last byte (default); late: once everything has come back,
+                       and do not wait for the peer's end
+  --timeout S          give up after S seconds in all (default 30)
+",
+    common!(),
+    "
+
+The digest is the SHA-256 of the stream; of several streams, the SHA-256 of their digests in order.
+
+JSON: {\"event\":\"connected\",...}, then
+  {\"ok\":true,\"peer\":\"...\",\"bytes\":N,\"streams\":K,\"sha256\":\"...\",\"seconds\":S,\"mib_per_second\":R}
+
+example:
+  sanswarm echo /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --bytes 64M --streams 4"
+);
+
+const IDENTIFY: &str = concat!(
+    "\
+sanswarm identify: what a peer says of itself
+
+usage: sanswarm identify MULTIADDR [options]
+
+  --timeout S          give up after S seconds (default 30)
+",
+    common!(),
+    "
+
+JSON: {\"ok\":true,\"peer\":\"...\",\"agent\":\"...\",\"protocol_version\":\"...\",\"observed\":\"...\",\"addresses\":[...],
+  \"protocols\":[...],\"security\":\"/noise\",\"muxer\":\"/yamux/1.0.0\"}
+
+example:
+  sanswarm identify /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."
+);
+
+const KEYGEN: &str = "\
+sanswarm keygen: make an identity (Ed25519)
+
+usage: sanswarm keygen [--key FILE] [options]
+
+Prints the peer id, and without a FILE the private key in base64 behind it.
+
+  --key FILE           where to keep it, readable by its owner only; a FILE that is there is left as it is
+  --json               one JSON object on stdout
+  -h, --help           this text
+
+The file, and what the base64 says, is the private key in libp2p's protobuf encoding, as other libp2p's write it.
+
+JSON: {\"ok\":true,\"peer\":\"...\",\"made\":true,\"file\":\"node.key\"}, or with \"private_key\":\"<base64>\" for \"file\"
+
+example:
+  sanswarm keygen --key node.key";

@@ -1,0 +1,131 @@
+//! `sanswarm listen`.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::io;
+
+use sanswarm::{Event, Multiaddr, PeerId, multiaddr::Protocol};
+use sanswarm_tokio::{Events, EventsError};
+
+use crate::{args::Options, echo, failure::Failure, json::Object, output, session};
+
+pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
+    let address = match &options.address {
+        Some(text) => session::address(text)?,
+        None => Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port)),
+    };
+    let node = session::node(options, None)?;
+    if options.verbose {
+        tokio::spawn(log(node.events(), options.json));
+    }
+    node.set_stream_handler(session::ECHO, echo::serve);
+    // Before anybody can know that we are there, and send one.
+    let signal = Signals::new().map_err(Failure::Runtime)?;
+    let bound = node.listen(address).await.map_err(Failure::Listen)?;
+    let address = dialable(&bound, node.id());
+    if options.json {
+        output::line(Object::new().text("address", &address).end())?;
+    } else {
+        output::line(&address)?;
+    }
+    signal.wait().await;
+    session::leave(&node).await;
+    Ok(())
+}
+
+/// The address as a peer on this host dials it.
+fn dialable(bound: &Multiaddr, id: PeerId) -> Multiaddr {
+    let address: Multiaddr = bound
+        .iter()
+        .map(|part| match part {
+            Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(Ipv4Addr::LOCALHOST),
+            Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(Ipv6Addr::LOCALHOST),
+            part => part,
+        })
+        .collect();
+    address.with(Protocol::P2p(id))
+}
+
+/// Says what happens.
+async fn log(mut events: Events, json: bool) {
+    loop {
+        let (name, text) = match events.next().await {
+            Ok(event) => match describe(&event) {
+                Some(what) => what,
+                None => continue,
+            },
+            Err(EventsError::Missed(count)) => ("missed", format!("{count} events")),
+            Err(EventsError::Ended) => return,
+        };
+        output::note(format_args!("{name}: {text}"));
+        if json && output::line(Object::new().text("event", name).text("text", text).end()).is_err() {
+            return;
+        }
+    }
+}
+
+fn describe(event: &Event) -> Option<(&'static str, String)> {
+    Some(match event {
+        Event::Connected { peer, address, muxer, .. } => ("connected", format!("{peer} from {address}, {muxer}")),
+        Event::PeerReady { peer, identify: Ok(info), .. } => {
+            ("identified", format!("{peer} is {}", info.agent.as_deref().unwrap_or("-")))
+        }
+        Event::PeerReady { peer, identify: Err(error), .. } => ("identified", format!("{peer} is not: {error}")),
+        Event::Disconnected { peer, reason: Ok(reason), .. } => ("disconnected", format!("{peer}: {reason:?}")),
+        Event::Disconnected { peer, reason: Err(error), .. } => ("disconnected", format!("{peer}: {error}")),
+        Event::AcceptFailed { address, error } => ("accept-failed", format!("{address}: {error}")),
+        Event::ListenFailed { address, cause } => ("listen-failed", format!("{address}: {cause}")),
+        _ => return None,
+    })
+}
+
+/// SIGINT and SIGTERM.
+#[derive(Debug)]
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn wait(self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_not_dialable() {
+        let id = crate::key::generate().unwrap().public().to_peer_id();
+        for (bound, expected) in [
+            ("/ip4/0.0.0.0/tcp/5", "/ip4/127.0.0.1/tcp/5"),
+            ("/ip6/::/tcp/5", "/ip6/::1/tcp/5"),
+            ("/ip4/10.0.0.1/tcp/5", "/ip4/10.0.0.1/tcp/5"),
+        ] {
+            assert_eq!(dialable(&bound.parse().unwrap(), id).to_string(), format!("{expected}/p2p/{id}"));
+        }
+    }
+}

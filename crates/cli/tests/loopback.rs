@@ -1,0 +1,125 @@
+//! The verbs, with one another.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Dir, Listener, fails, objects, ok, within};
+
+#[test]
+fn demo_prints_a_ladder_and_a_verified_digest() {
+    let text = ok(&["demo", "--bytes", "300000", "--streams", "3"]);
+    for part in ["connect", "/noise", "/yamux/1.0.0", "/echo/1.0.0 x 3", "293.0 KiB verified", "round trips", "sha256 "]
+    {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}
+
+#[test]
+fn demo_tells_each_step_in_json() {
+    let told = objects(&ok(&["demo", "--json", "--bytes", "1M", "--half-close", "late"]));
+    let steps: Vec<_> = told[..told.len() - 1].iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["connect", "security", "muxer", "stream", "echo"]);
+    let security = &told[1];
+    assert_eq!(security["name"], "/noise");
+    assert_eq!(security["round_trips"], 1, "{security}");
+    // With the muxer in the handshake's extensions it costs nothing more.
+    assert_eq!((&told[2]["name"], &told[2]["round_trips"]), (&"/yamux/1.0.0".into(), &0.into()));
+    let mut at = 0.0;
+    for step in &told[..told.len() - 1] {
+        assert!(step["at_ms"].as_f64().unwrap() >= at && step["took_ms"].as_f64().unwrap() >= 0.0, "{step}");
+        at = step["at_ms"].as_f64().unwrap();
+    }
+    let echo = &told[4];
+    assert!(echo["bytes_out"].as_u64().unwrap() > 1 << 20 && echo["bytes_in"].as_u64().unwrap() > 1 << 20, "{echo}");
+    let last = told.last().unwrap();
+    assert_eq!(last["ok"], true);
+    assert_eq!(last["sha256"].as_str().unwrap().len(), 64);
+}
+
+/// Streams that stop each other show here: nothing but the periodic ping would wake them, after 15 s.
+#[test]
+fn demo_does_not_stall() {
+    for _ in 0..4 {
+        within(Duration::from_secs(10), || ok(&["demo", "--bytes", "16M", "--streams", "4"]));
+    }
+}
+
+#[test]
+fn listen_answers_ping_echo_and_identify() {
+    let listener = Listener::start(&[]);
+    let address = &*listener.address;
+    let text = ok(&["ping", address, "--count", "2"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[0].starts_with("connected to 12D3KooW") && lines[0].ends_with("/noise, /yamux/1.0.0"), "{text}");
+    assert!(lines[1].starts_with("seq=1 time=") && lines[3].starts_with("2 round trips: min "), "{text}");
+
+    let text = ok(&["echo", address, "--bytes", "100K", "--streams", "5"]);
+    assert!(text.contains("500 KiB each way over 5 streams"), "{text}");
+    let text = ok(&["identify", address]);
+    for part in
+        ["agent             sanswarm/", "ipfs/0.1.0", "speaks            /echo/1.0.0", "sees us at        /ip4/127"]
+    {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}
+
+#[test]
+fn every_verb_tells_json() {
+    let listener = Listener::start(&["--json", "--verbose"]);
+    let address = objects(&listener.address)[0]["address"].as_str().unwrap().to_owned();
+    let peer = address.rsplit('/').next().unwrap();
+    let told = objects(&ok(&["ping", &address, "--count", "1", "--json"]));
+    assert_eq!((&told[0]["event"], &told[0]["security"]), (&"connected".into(), &"/noise".into()));
+    assert_eq!((&told[1]["event"], &told[1]["seq"]), (&"pong".into(), &1.into()));
+    assert_eq!((&told[2]["ok"], told[2]["peer"].as_str()), (&true.into(), Some(peer)));
+    assert!(told[2]["min_ms"].as_f64().unwrap() <= told[2]["max_ms"].as_f64().unwrap());
+    let told = objects(&ok(&["echo", &address, "--bytes", "0", "--json"]));
+    // SHA-256 of nothing.
+    assert_eq!(told[1]["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    let told = objects(&ok(&["identify", &address, "--json"]));
+    assert_eq!((&told[0]["ok"], &told[0]["protocol_version"]), (&true.into(), &"ipfs/0.1.0".into()));
+    assert!(told[0]["protocols"].as_array().unwrap().contains(&"/ipfs/id/1.0.0".into()));
+}
+
+#[test]
+fn a_late_half_close_needs_no_end_of_the_peer() {
+    let listener = Listener::start(&[]);
+    for bytes in ["0", "1", "65536", "300000"] {
+        let args = ["echo", &listener.address, "--half-close", "late", "--bytes", bytes, "--streams", "3"];
+        ok(&args);
+    }
+    // And the listener goes on.
+    ok(&["echo", &listener.address]);
+}
+
+#[test]
+fn listens_on_ipv6_and_on_wildcards() {
+    let listener = Listener::start(&["/ip6/::1/tcp/0"]);
+    assert!(listener.address.starts_with("/ip6/::1/tcp/"), "{}", listener.address);
+    ok(&["ping", &listener.address, "--count", "1"]);
+    let taken = listener.address.split("/p2p/").next().unwrap();
+    assert!(fails(&["listen", taken], 1).contains("listen: "));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_ends_listen_in_good_order() {
+    for signal in ["-INT", "-TERM"] {
+        let mut listener = Listener::start(&[]);
+        let id = listener.child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let status = within(Duration::from_secs(5), || listener.child.wait().unwrap());
+        assert_eq!(status.code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_key_makes_the_peer_id() {
+    let dir = Dir::new("loopback");
+    let file = dir.file("k");
+    let first = Listener::start(&["--key", &file]).address.split("/p2p/").nth(1).unwrap().to_owned();
+    let again = Listener::start(&["--key", &file]).address.split("/p2p/").nth(1).unwrap().to_owned();
+    assert_eq!(first, again);
+}

@@ -1,0 +1,228 @@
+//! The handle of a node.
+
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use std::sync::{Arc, mpsc::RecvTimeoutError};
+
+use sanswarm::{
+    CloseReason, Config, ConnId, Control, IdentifyError, Info, Keypair, Multiaddr, Open, OpenStreamError, PeerId,
+    PeerInfo, PingError, Protocols,
+};
+
+use crate::{
+    Events, ListenError, StartError, Stream,
+    address::{secret, transport_error},
+    control::Steering,
+    shared::{Command, Shared},
+    threads::Kind,
+};
+
+/// Inbound streams of a node that are handled at once, each on its own thread. More are reset. Stops: threads as a
+/// weapon.
+pub const HANDLERS_MAX: usize = 512;
+
+/// A libp2p node on blocking sockets. A handle: clones name the same node.
+///
+/// When the last handle is dropped the node closes its connections and ends, in the background. A stream handler that
+/// holds a handle keeps the node up: then [`shutdown`](Self::shutdown) ends it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    next_handler: AtomicU64,
+}
+
+/// Names a stream handler, to remove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Handler(u64);
+
+/// Counts of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// Changes of direction: how often something came in after something had gone out.
+    pub round_trips: u32,
+    /// Bytes that have come from the socket.
+    pub bytes_in: u64,
+    /// Bytes made ready for the socket.
+    pub bytes_out: u64,
+    /// Streams now.
+    pub streams: usize,
+}
+
+impl Node {
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let (attempt, ping_timeout) = (config.swarm.attempt, config.ping_timeout);
+        let control = Control::new(config).map_err(StartError::Signing)?;
+        let (shared, commands) = Shared::new(control.id(), HANDLERS_MAX, ping_timeout);
+        let steering = Steering::new(control, shared.clone(), attempt);
+        let run = move || steering.run(commands);
+        let started = shared.threads.spawn(Kind::Ours, "sanswarm-control", usize::MAX, run);
+        started.map_err(|error| StartError::System(transport_error(&error)))?;
+        Ok(Self { handle: Arc::new(Handle { shared, next_handler: AtomicU64::new(0) }) })
+    }
+
+    /// Starts a node with a new Ed25519 identity and the default configuration.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn with_new_identity() -> Result<Self, StartError> {
+        Self::new(new_config()?)
+    }
+
+    /// Who this node is.
+    pub fn id(&self) -> PeerId {
+        self.shared().id
+    }
+
+    /// Listens on an address, and returns the one that was bound, without the peer id. `/dns…` cannot be listened on.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn listen(&self, address: Multiaddr) -> Result<Multiaddr, ListenError> {
+        self.shared().ask(|reply| Command::Listen { address, reply }).unwrap_or(Err(ListenError::Ended))
+    }
+
+    /// Opens a stream to a peer for the first of `protocols` that it speaks; connects first where there is no
+    /// connection. Waits for the peer's agreement, or until the limits of the configuration.
+    ///
+    /// # Errors
+    /// [`OpenStreamError`].
+    pub fn open_stream(
+        &self,
+        protocols: impl Into<Protocols>,
+        peer: impl Into<PeerInfo>,
+    ) -> Result<Stream, OpenStreamError> {
+        self.open_stream_with(protocols, peer, Open::Wait)
+    }
+
+    /// As [`open_stream`](Self::open_stream), with a say in whether payload may go before the agreement.
+    ///
+    /// # Errors
+    /// [`OpenStreamError`].
+    pub fn open_stream_with(
+        &self,
+        protocols: impl Into<Protocols>,
+        peer: impl Into<PeerInfo>,
+        how: Open,
+    ) -> Result<Stream, OpenStreamError> {
+        let (protocols, peer) = (protocols.into(), peer.into());
+        self.shared().ask(|reply| Command::Open { protocols, peer, how, reply }).unwrap_or(Err(ended()))
+    }
+
+    /// Connects to a peer.
+    ///
+    /// # Errors
+    /// [`OpenStreamError`].
+    pub fn connect(&self, peer: impl Into<PeerInfo>) -> Result<ConnId, OpenStreamError> {
+        let peer = peer.into();
+        self.shared().ask(|reply| Command::Connect { peer, reply }).unwrap_or(Err(ended()))
+    }
+
+    /// Handles inbound streams of `protocols` from now on, each on a thread of its own, [`HANDLERS_MAX`] at once. A name
+    /// that had a handler has the new one; connected peers are told what has changed.
+    pub fn set_stream_handler(
+        &self,
+        protocols: impl Into<Protocols>,
+        handler: impl Fn(Stream) + Send + Sync + 'static,
+    ) -> Handler {
+        let id = self.handle.next_handler.fetch_add(1, Ordering::Relaxed);
+        let (protocols, run) = (protocols.into(), Arc::new(handler));
+        // Comes back when it is done.
+        let _ = self.shared().ask(|done| Command::SetHandler { handler: id, protocols, run, done });
+        Handler(id)
+    }
+
+    /// Takes a handler away: streams of its protocols are refused from now on. Returns whether it was there.
+    pub fn remove_stream_handler(&self, handler: Handler) -> bool {
+        self.shared().ask(|reply| Command::RemoveHandler { handler: handler.0, reply }).unwrap_or(false)
+    }
+
+    /// Pings a connected peer and returns the round-trip time. If a ping is under way, its result is the answer.
+    ///
+    /// # Errors
+    /// [`PingError`]; `Closed` if there is no connection.
+    pub fn ping(&self, peer: PeerId) -> Result<Duration, PingError> {
+        let shared = self.shared();
+        // The machine answers within its timeout; a second more for a stream that could not be opened.
+        let answer = shared.order(|reply| Command::Ping { peer, reply });
+        match answer.recv_timeout(shared.ping_timeout + Duration::from_secs(1)) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(PingError::Busy),
+            Err(RecvTimeoutError::Disconnected) => Err(PingError::Closed),
+        }
+    }
+
+    /// What a connected peer says of itself; waits until it has.
+    ///
+    /// # Errors
+    /// [`IdentifyError`]; `Closed` if there is no connection.
+    pub fn identify(&self, peer: PeerId) -> Result<Info, IdentifyError> {
+        self.shared().ask(|reply| Command::Identify { peer, reply }).unwrap_or(Err(IdentifyError::Closed))
+    }
+
+    /// What happens on the node from now on. Each call gives a queue of its own.
+    pub fn events(&self) -> Events {
+        self.shared().hub.listen()
+    }
+
+    /// Counts of the oldest connection of a peer. `None`: there is no connection.
+    pub fn stats(&self, peer: PeerId) -> Option<LinkStats> {
+        self.shared().ask(|reply| Command::Stats { peer, reply }).flatten()
+    }
+
+    /// Closes all connections of a peer in good order, and returns how many without waiting for their end.
+    pub fn disconnect(&self, peer: PeerId) -> usize {
+        self.shared().ask(|reply| Command::Disconnect { peer, reply }).unwrap_or(0)
+    }
+
+    /// Stops listening, closes all connections in good order, cuts those that have not ended after `deadline`, and
+    /// returns how many those were. Then all threads of the node have ended, but for those of the user: stream handlers
+    /// and attempts to connect are waited for until `deadline` only.
+    pub fn shutdown(&self, deadline: Duration) -> usize {
+        let shared = self.shared();
+        let until = shared.clock.now() + deadline;
+        let cut = shared.ask(|reply| Command::Shutdown { deadline, reply }).unwrap_or(0);
+        shared.threads.wait(Kind::Ours, None);
+        for kind in [Kind::Handler, Kind::Dial] {
+            shared.threads.wait(kind, Some(shared.clock.until(until)));
+        }
+        cut
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The connection's own timeout for its goodbye ends sooner than this.
+        let deadline = Duration::from_secs(5);
+        drop(self.shared.order(|reply| Command::Shutdown { deadline, reply }));
+    }
+}
+
+fn ended() -> OpenStreamError {
+    OpenStreamError::Closed(Ok(CloseReason::Local))
+}
+
+/// The default configuration with an Ed25519 identity, a Noise key and a seed of new randomness.
+///
+/// # Errors
+/// [`StartError::Randomness`].
+pub fn new_config() -> Result<Config, StartError> {
+    let random = || secret().map_err(|_| StartError::Randomness);
+    let keypair = Keypair::ed25519_from_bytes(random()?).map_err(|_| StartError::Randomness)?;
+    let seed = u64::from_le_bytes(core::array::from_fn(|i| keypair.public().to_peer_id().to_bytes()[8 + i]));
+    Ok(Config { seed, ..Config::new(keypair, random()?) })
+}

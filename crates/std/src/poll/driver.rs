@@ -1,0 +1,325 @@
+//! The driver: one node, its sockets, one loop.
+
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use polling::Poller;
+use sanswarm::{Action, Config, ConnId, Event, Instant, ListenError, Multiaddr, Node, TransportError};
+
+use super::sockets::Sockets;
+use crate::{
+    StartError,
+    accept::{REST, is_passing},
+    address::{Target, multiaddr, secret, transport_error},
+    clock::Clock,
+    dial::{self, DIALS_MAX},
+    node::new_config,
+    threads::{Kind, Threads},
+};
+
+/// Events that may wait for the user. With more of them no socket is read.
+const EVENTS_MAX: usize = 1024;
+
+/// Sockets that one listener accepts in a turn.
+const ACCEPTS: usize = 32;
+
+/// A [`Node`] with its sockets, all on the thread that calls.
+pub struct Driver {
+    node: Node,
+    clock: Clock,
+    sockets: Sockets,
+    poller: Arc<Poller>,
+    /// A [`Waker`] was used and nobody was told.
+    woken: Arc<AtomicBool>,
+    /// Listeners rest until then, after an accept that failed for want of something.
+    rest: Option<Instant>,
+    /// What the poller has said; kept for its memory.
+    said: Vec<polling::Event>,
+    events: VecDeque<Event>,
+    attempt: Duration,
+    threads: Arc<Threads>,
+    dials: BTreeMap<ConnId, Arc<AtomicBool>>,
+    dialed: (Sender<Dialed>, Receiver<Dialed>),
+}
+
+type Dialed = (ConnId, Result<TcpStream, TransportError>);
+
+/// Wakes a [`Driver`] from another thread: its wait ends.
+#[derive(Clone, Debug)]
+pub struct Waker {
+    poller: Arc<Poller>,
+    woken: Arc<AtomicBool>,
+}
+
+impl Waker {
+    /// Ends the driver's wait; or its next one, if it does not wait now.
+    pub fn wake(&self) {
+        self.woken.store(true, Ordering::Release);
+        // It fails only if the poller is broken, which the driver sees itself.
+        let _ = self.poller.notify();
+    }
+}
+
+impl Driver {
+    /// A driver for a node of this configuration.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let attempt = config.swarm.attempt;
+        let node = Node::new(config).map_err(StartError::Signing)?;
+        let poller = Poller::new().map_err(|error| StartError::System(transport_error(&error)))?;
+        let poller = Arc::new(poller);
+        Ok(Self {
+            node,
+            clock: Clock::new(),
+            sockets: Sockets::new(poller.clone()),
+            poller,
+            woken: Arc::default(),
+            rest: None,
+            said: Vec::new(),
+            events: VecDeque::new(),
+            attempt,
+            threads: Arc::default(),
+            dials: BTreeMap::new(),
+            dialed: channel(),
+        })
+    }
+
+    /// A driver for a node with a new Ed25519 identity and the default configuration.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn with_new_identity() -> Result<Self, StartError> {
+        Self::new(new_config()?)
+    }
+
+    /// The node, for every call that a user has: `open_stream`, `read`, `write`. What is called here happens when the
+    /// driver runs.
+    pub fn node(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// The time that the node's calls ask for.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Listens on an address. [`Event::Listening`] with the address bound, or [`Event::ListenFailed`] follows.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn listen(&mut self, address: Multiaddr) -> Result<(), ListenError> {
+        self.node.listen(address)
+    }
+
+    /// What wakes this driver from another thread.
+    pub fn waker(&self) -> Waker {
+        Waker { poller: self.poller.clone(), woken: self.woken.clone() }
+    }
+
+    /// Waits for something to happen, for at most `timeout` (`None`: without end), and does it: once. Does not wait
+    /// while events are left to be taken. Returns how many are.
+    ///
+    /// # Errors
+    /// What the system's poller said.
+    pub fn run_once(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.turn(timeout)?;
+        self.woken.store(false, Ordering::Relaxed);
+        Ok(self.events.len())
+    }
+
+    fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.pump();
+        if self.events.len() >= EVENTS_MAX {
+            return Ok(());
+        }
+        let due = self.node.poll_timeout().map(|deadline| deadline.at).into_iter().chain(self.rest).min();
+        let due = due.map(|at| self.clock.until(at));
+        let wait = match (timeout, due) {
+            // A wake that came while we did not wait counts, too: the poller may have forgotten it.
+            _ if !self.events.is_empty() || self.woken.load(Ordering::Acquire) => Some(Duration::ZERO),
+            (Some(timeout), Some(due)) => Some(timeout.min(due)),
+            (one, other) => one.or(other),
+        };
+        self.said.clear();
+        match self.poller.wait(&mut self.said, wait) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        while let Ok((conn, result)) = self.dialed.1.try_recv() {
+            self.dialed(conn, result);
+        }
+        for event in core::mem::take(&mut self.said) {
+            if self.sockets.listener(event.key).is_some() {
+                self.accept(event.key);
+            } else {
+                self.sockets.handle(&event, &mut self.node);
+            }
+        }
+        let now = self.now();
+        if self.rest.is_some_and(|at| at <= now) {
+            self.rest = None;
+            self.sockets.set_listening(true);
+        }
+        self.node.handle_timeout(now);
+        self.pump();
+        Ok(())
+    }
+
+    /// Takes the next event; waits for it for at most `timeout` (`None`: without end). `None`: there was none in time,
+    /// the [`Waker`] woke us, or the poller failed, which [`run_once`](Self::run_once) would tell.
+    pub fn next_event(&mut self, timeout: Option<Duration>) -> Option<Event> {
+        let until = timeout.map(|timeout| self.now() + timeout);
+        loop {
+            // What the user has called since the last event may not wait for the next one.
+            let turned = self.turn(until.map(|until| self.clock.until(until)));
+            if let Some(event) = self.events.pop_front() {
+                return Some(event); // A wake keeps until there is none.
+            }
+            let is_late = until.is_some_and(|until| self.now() >= until);
+            if self.woken.swap(false, Ordering::Acquire) || is_late || turned.is_err() {
+                return None;
+            }
+        }
+    }
+
+    // ---- within
+
+    /// Lets the node go on until it rests.
+    fn pump(&mut self) {
+        let mut busy = true;
+        while busy {
+            busy = false;
+            let now = self.clock.now();
+            while let Some(event) = self.node.poll_event(now) {
+                self.events.push_back(event);
+            }
+            while let Some(action) = self.node.poll_action() {
+                busy = true;
+                self.act(action);
+            }
+            while let Some(conn) = self.node.poll_transmit() {
+                busy |= self.sockets.flush(conn, &mut self.node);
+            }
+        }
+        self.sockets.settle(&self.node);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Dial { conn, address } => self.dial(conn, address),
+            Action::Abandon { conn } => self.abandon(conn),
+            Action::Listen { address } => match self.bind(&address) {
+                Ok(bound) => self.node.handle_listening(bound),
+                Err(cause) => self.node.handle_listen_failed(address, cause),
+            },
+            Action::Shutdown { conn } => self.sockets.shut_down(conn),
+            Action::Close { conn } => {
+                self.abandon(conn);
+                self.sockets.remove(conn);
+            }
+            _ => {}
+        }
+    }
+
+    fn abandon(&mut self, conn: ConnId) {
+        if let Some(abandoned) = self.dials.remove(&conn) {
+            abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn bind(&mut self, address: &Multiaddr) -> Result<Multiaddr, TransportError> {
+        let Some(Target::Socket(addr)) = Target::read(address) else { return Err(TransportError::Unsupported) };
+        let mut bind = || -> io::Result<Multiaddr> {
+            let listener = TcpListener::bind(addr)?;
+            listener.set_nonblocking(true)?;
+            let bound = multiaddr(listener.local_addr()?);
+            self.sockets.add_listener(listener)?;
+            Ok(bound)
+        };
+        bind().map_err(|error| transport_error(&error))
+    }
+
+    fn dial(&mut self, conn: ConnId, address: Multiaddr) {
+        let abandoned = Arc::<AtomicBool>::default();
+        self.dials.insert(conn, abandoned.clone());
+        let (sender, poller, time) = (self.dialed.0.clone(), self.poller.clone(), self.attempt);
+        let run = move || {
+            let result = dial::connect(&address, time, &abandoned);
+            let _ = sender.send((conn, result));
+            let _ = poller.notify();
+        };
+        if let Err(error) = self.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {
+            self.dialed(conn, Err(transport_error(&error)));
+        }
+    }
+
+    fn dialed(&mut self, conn: ConnId, result: Result<TcpStream, TransportError>) {
+        self.dials.remove(&conn);
+        let now = self.now();
+        match result.and_then(|socket| Ok((socket, secret().map_err(|_| TransportError::Other(0))?))) {
+            Ok((socket, secret)) => {
+                if self.node.handle_dialed(now, conn, secret) {
+                    self.add(conn, socket);
+                }
+            }
+            Err(cause) => self.node.handle_dial_failed(now, conn, cause),
+        }
+    }
+
+    fn accept(&mut self, key: usize) {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = self.sockets.listener(key) else { return };
+            let socket = match listener.accept() {
+                Ok((socket, _)) => socket,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_passing(&error) => continue,
+                Err(_) => {
+                    self.sockets.set_listening(false);
+                    self.rest = Some(self.now() + REST);
+                    return;
+                }
+            };
+            let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else {
+                continue;
+            };
+            let now = self.now();
+            if let Ok(conn) = self.node.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+                self.add(conn, socket);
+            }
+        }
+    }
+
+    fn add(&mut self, conn: ConnId, socket: TcpStream) {
+        if self.sockets.add(conn, socket).is_err() {
+            self.node.handle_broken(conn);
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        for abandoned in self.dials.values() {
+            abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("id", &self.node.id()).finish_non_exhaustive()
+    }
+}

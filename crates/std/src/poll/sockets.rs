@@ -1,0 +1,188 @@
+//! The sockets of a driver and what the poller is to say of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::Arc,
+};
+
+use polling::{Event, PollMode, Poller};
+use sanswarm::{ConnId, Node};
+
+/// Bytes that one connection may read or write in a turn, so that the others have theirs.
+const TURN: usize = 256 * 1024;
+
+/// Everything that the poller looks at, by its key.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    poller: Arc<Poller>,
+    next_key: usize,
+    listeners: BTreeMap<usize, TcpListener>,
+    conns: BTreeMap<usize, Conn>,
+    keys: BTreeMap<ConnId, usize>,
+    /// Connections whose interest may have changed.
+    touched: BTreeSet<usize>,
+}
+
+#[derive(Debug)]
+struct Conn {
+    id: ConnId,
+    socket: TcpStream,
+    /// What the poller was told last: to say when it can be read, when it can be written.
+    interest: (bool, bool),
+    /// The socket was full.
+    full: bool,
+}
+
+impl Sockets {
+    pub(crate) fn new(poller: Arc<Poller>) -> Self {
+        Self {
+            poller,
+            next_key: 0,
+            listeners: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            touched: BTreeSet::new(),
+        }
+    }
+
+    fn key(&mut self) -> usize {
+        self.next_key += 1;
+        self.next_key
+    }
+
+    pub(crate) fn add_listener(&mut self, listener: TcpListener) -> io::Result<()> {
+        let key = self.key();
+        self.poller.add_with_mode(&listener, Event::readable(key), PollMode::Level)?;
+        self.listeners.insert(key, listener);
+        Ok(())
+    }
+
+    pub(crate) fn listener(&self, key: usize) -> Option<&TcpListener> {
+        self.listeners.get(&key)
+    }
+
+    /// Lets all listeners accept, or rest.
+    pub(crate) fn set_listening(&self, on: bool) {
+        for (key, listener) in &self.listeners {
+            let event = Event { key: *key, readable: on, writable: false };
+            let _ = self.poller.modify_with_mode(listener, event, PollMode::Level);
+        }
+    }
+
+    /// Takes a connected socket in. On an error it is dropped, and the node is to be told.
+    pub(crate) fn add(&mut self, id: ConnId, socket: TcpStream) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        let _ = socket.set_nodelay(true);
+        let key = self.key();
+        self.poller.add_with_mode(&socket, Event::readable(key), PollMode::Level)?;
+        self.conns.insert(key, Conn { id, socket, interest: (true, false), full: false });
+        self.keys.insert(id, key);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnId) {
+        let Some(key) = self.keys.remove(&id) else { return };
+        self.touched.remove(&key);
+        if let Some(conn) = self.conns.remove(&key) {
+            let _ = self.poller.delete(&conn.socket);
+        }
+    }
+
+    pub(crate) fn shut_down(&self, id: ConnId) {
+        if let Some(conn) = self.keys.get(&id).and_then(|key| self.conns.get(key)) {
+            let _ = conn.socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Does what the poller has said of a connection.
+    pub(crate) fn handle(&mut self, event: &Event, node: &mut Node) {
+        let Some(conn) = self.conns.get_mut(&event.key) else { return };
+        self.touched.insert(event.key);
+        if event.writable {
+            conn.full = false;
+            conn.flush(node);
+        }
+        if event.readable {
+            conn.read(node);
+        }
+    }
+
+    /// Sends what a connection has ready, unless its socket is full. Returns whether something went.
+    pub(crate) fn flush(&mut self, id: ConnId, node: &mut Node) -> bool {
+        let Some(key) = self.keys.get(&id) else {
+            node.handle_broken(id);
+            return false;
+        };
+        self.touched.insert(*key);
+        self.conns.get_mut(key).is_some_and(|conn| !conn.full && conn.flush(node))
+    }
+
+    /// Tells the poller what the touched connections wait for now.
+    pub(crate) fn settle(&mut self, node: &Node) {
+        while let Some(key) = self.touched.pop_first() {
+            let Some(conn) = self.conns.get_mut(&key) else { continue };
+            let interest = (node.wants_input(conn.id), conn.full);
+            if interest != conn.interest {
+                conn.interest = interest;
+                let event = Event { key, readable: interest.0, writable: interest.1 };
+                let _ = self.poller.modify_with_mode(&conn.socket, event, PollMode::Level);
+            }
+        }
+    }
+}
+
+impl Conn {
+    fn read(&mut self, node: &mut Node) {
+        let mut left = TURN;
+        while left > 0 && node.wants_input(self.id) {
+            let Some(recv) = node.recv_buf(self.id) else { return };
+            let spare = recv.spare();
+            let room = spare.len();
+            match self.socket.read(spare) {
+                Ok(0) => node.handle_eof(self.id),
+                Ok(n) => {
+                    recv.filled(n);
+                    left = left.saturating_sub(n);
+                    node.wake(self.id);
+                    if n < room {
+                        return; // The socket is empty.
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return,
+                    _ => node.handle_eof(self.id),
+                },
+            }
+        }
+    }
+
+    /// Returns whether something went.
+    fn flush(&mut self, node: &mut Node) -> bool {
+        let mut sent = 0;
+        while sent < TURN {
+            let ready = node.ready(self.id);
+            if ready.is_empty() {
+                break;
+            }
+            match self.socket.write(ready) {
+                Ok(n) if n > 0 => {
+                    node.sent(self.id, n);
+                    sent += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.full = true;
+                    break;
+                }
+                _ => {
+                    node.handle_broken(self.id);
+                    break;
+                }
+            }
+        }
+        sent > 0
+    }
+}

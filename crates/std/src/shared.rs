@@ -1,0 +1,200 @@
+//! What all threads of a node share, and the orders to its control.
+
+use core::{fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
+};
+
+use sanswarm::{
+    ConnId, HandlerId, IdentifyError, Info, Multiaddr, Open, OpenId, OpenStreamError, PeerId, PeerInfo, PingError,
+    Protocols, ToControl, TransportError,
+};
+
+use crate::{
+    LinkStats, ListenError, Stream,
+    clock::Clock,
+    conn::Conn,
+    events::Hub,
+    threads::{Kind, Threads, lock},
+};
+
+/// What handles inbound streams.
+pub(crate) type Run = Arc<dyn Fn(Stream) + Send + Sync>;
+
+/// The answer to a request for a stream.
+pub(crate) type Opened = Result<Stream, OpenStreamError>;
+
+pub(crate) struct Shared {
+    pub(crate) id: PeerId,
+    pub(crate) clock: Clock,
+    pub(crate) threads: Arc<Threads>,
+    pub(crate) hub: Hub,
+    /// Streams that may be handled at once.
+    pub(crate) handlers_max: usize,
+    /// How long a ping may take, with its stream.
+    pub(crate) ping_timeout: Duration,
+    commands: Sender<Command>,
+    /// Who waits for a stream.
+    requests: Mutex<BTreeMap<OpenId, SyncSender<Opened>>>,
+    handlers: Mutex<BTreeMap<HandlerId, Run>>,
+}
+
+/// An order to the control, or a fact. Whoever waits for an answer sees its sender dropped when the node has ended.
+pub(crate) enum Command {
+    Open {
+        protocols: Protocols,
+        peer: PeerInfo,
+        how: Open,
+        reply: SyncSender<Opened>,
+    },
+    Connect {
+        peer: PeerInfo,
+        reply: SyncSender<Result<ConnId, OpenStreamError>>,
+    },
+    Listen {
+        address: Multiaddr,
+        reply: SyncSender<Result<Multiaddr, ListenError>>,
+    },
+    SetHandler {
+        handler: u64,
+        protocols: Protocols,
+        run: Run,
+        done: SyncSender<()>,
+    },
+    RemoveHandler {
+        handler: u64,
+        reply: SyncSender<bool>,
+    },
+    Ping {
+        peer: PeerId,
+        reply: SyncSender<Result<Duration, PingError>>,
+    },
+    Identify {
+        peer: PeerId,
+        reply: SyncSender<Result<Info, IdentifyError>>,
+    },
+    Stats {
+        peer: PeerId,
+        reply: SyncSender<Option<LinkStats>>,
+    },
+    Disconnect {
+        peer: PeerId,
+        reply: SyncSender<usize>,
+    },
+    Shutdown {
+        deadline: Duration,
+        reply: SyncSender<usize>,
+    },
+    Dialed {
+        conn: ConnId,
+        result: Result<TcpStream, TransportError>,
+    },
+    /// The acceptor goes on when `done` is dropped.
+    Accepted {
+        socket: TcpStream,
+        done: SyncSender<()>,
+    },
+    Told {
+        conn: Arc<Conn>,
+        message: ToControl,
+    },
+    /// A stream that came before the control let its connection in.
+    Inbound {
+        stream: Stream,
+        handler: HandlerId,
+    },
+    Ended {
+        conn: ConnId,
+    },
+}
+
+impl Shared {
+    pub(crate) fn new(id: PeerId, handlers_max: usize, ping_timeout: Duration) -> (Arc<Self>, Receiver<Command>) {
+        let (commands, receiver) = channel();
+        let shared = Self {
+            id,
+            clock: Clock::new(),
+            threads: Arc::default(),
+            hub: Hub::default(),
+            handlers_max,
+            ping_timeout,
+            commands,
+            requests: Mutex::default(),
+            handlers: Mutex::default(),
+        };
+        (Arc::new(shared), receiver)
+    }
+
+    /// Never blocks. A node that has ended drops the order.
+    pub(crate) fn command(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Gives an order and returns where its answer comes.
+    pub(crate) fn order<T>(&self, make: impl FnOnce(SyncSender<T>) -> Command) -> Receiver<T> {
+        // One answer comes at most, and it finds room.
+        let (reply, answer) = sync_channel(1);
+        self.command(make(reply));
+        answer
+    }
+
+    /// Gives an order and waits for its answer. `None`: the node has ended.
+    pub(crate) fn ask<T>(&self, make: impl FnOnce(SyncSender<T>) -> Command) -> Option<T> {
+        self.order(make).recv().ok()
+    }
+
+    pub(crate) fn expect_stream(&self, request: OpenId, reply: SyncSender<Opened>) {
+        lock(&self.requests).insert(request, reply);
+    }
+
+    /// Not under the lock of a connection: a stream that nobody waits for is dropped here.
+    pub(crate) fn answer_stream(&self, request: OpenId, stream: Stream) {
+        let reply = lock(&self.requests).remove(&request);
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(stream));
+        }
+    }
+
+    pub(crate) fn answer_open(&self, request: OpenId, error: OpenStreamError) {
+        let reply = lock(&self.requests).remove(&request);
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(error));
+        }
+    }
+
+    /// Runs the handler of an inbound stream on a thread of its own. Without a handler or a thread the stream is
+    /// dropped, and so reset; therefore not under the lock of a connection.
+    pub(crate) fn serve(&self, stream: Stream, handler: HandlerId) {
+        let run = lock(&self.handlers).get(&handler).cloned();
+        if let Some(run) = run {
+            let _ = self.threads.spawn(Kind::Handler, "sanswarm-stream", self.handlers_max, move || run(stream));
+        }
+    }
+
+    pub(crate) fn set_handler(&self, handler: HandlerId, run: Run) {
+        lock(&self.handlers).insert(handler, run);
+    }
+
+    pub(crate) fn remove_handler(&self, handler: HandlerId) {
+        // Dropped after the lock: it is the user's.
+        let _run = lock(&self.handlers).remove(&handler);
+    }
+
+    /// The control has ended: nobody is kept waiting, and nothing of the user's is kept.
+    pub(crate) fn end(&self) {
+        self.hub.end();
+        let _requests = core::mem::take(&mut *lock(&self.requests));
+        let _handlers = core::mem::take(&mut *lock(&self.handlers));
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("id", &self.id).finish_non_exhaustive()
+    }
+}

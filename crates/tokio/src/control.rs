@@ -1,0 +1,365 @@
+//! The control task: it carries facts, commands and messages to and from the [`Control`], and starts the other tasks.
+
+use core::{
+    future::poll_fn,
+    task::{Context, Poll},
+    time::Duration,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+use sanswarm::{
+    Action, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, Open, PeerId, PingError,
+    ProtocolName, Protocols, SigningError, ToLink,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{broadcast, mpsc},
+};
+
+use crate::{
+    ListenError,
+    error::SHUT_DOWN,
+    events::EVENTS_MAX,
+    facts::{Command, FACTS_MAX, Fact, Pending, Reply, Task},
+    link::LinkTask,
+    node::random,
+    shared::{LinkShared, NodeShared, lock},
+    sockets,
+    time::Timer,
+    waiting::Waiting,
+};
+
+/// How long goodbyes may take when the last handle was dropped: longer than a connection's own limit.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(crate) struct ControlTask {
+    control: Control,
+    shared: Arc<NodeShared>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    facts: mpsc::Receiver<Fact>,
+    /// For the tasks that are started.
+    tell: mpsc::Sender<Fact>,
+    events: broadcast::Sender<Event>,
+    timer: Timer,
+    links: BTreeMap<ConnId, LinkEntry>,
+    dials: BTreeMap<ConnId, Task>,
+    listeners: Vec<Task>,
+    handlers: BTreeMap<ProtocolName, HandlerId>,
+    waiting: Waiting,
+    closing: Option<Closing>,
+}
+
+struct LinkEntry {
+    orders: mpsc::UnboundedSender<ToLink>,
+    shared: Arc<LinkShared>,
+    /// Ends the task with the entry.
+    _task: Task,
+}
+
+/// The node is ending.
+struct Closing {
+    until: Instant,
+    replies: Vec<Reply<usize>>,
+    cut: usize,
+}
+
+/// What the control task was woken for.
+enum Wake {
+    Command(Command),
+    Fact(Fact),
+    /// The last handle is gone.
+    Alone,
+    Time,
+}
+
+impl ControlTask {
+    pub(crate) fn new(
+        config: Config,
+        shared: Arc<NodeShared>,
+        commands: mpsc::UnboundedReceiver<Command>,
+    ) -> Result<Self, SigningError> {
+        let (tell, facts) = mpsc::channel(FACTS_MAX);
+        Ok(Self {
+            control: Control::new(config)?,
+            commands,
+            facts,
+            tell,
+            events: broadcast::channel(EVENTS_MAX).0,
+            timer: Timer::new(shared.clock),
+            shared,
+            links: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            listeners: Vec::new(),
+            handlers: BTreeMap::new(),
+            waiting: Waiting::default(),
+            closing: None,
+        })
+    }
+
+    pub(crate) fn id(&self) -> PeerId {
+        self.control.id()
+    }
+
+    pub(crate) fn events(&self) -> broadcast::WeakSender<Event> {
+        self.events.downgrade()
+    }
+
+    pub(crate) async fn run(mut self) {
+        while !self.settle() {
+            let wake = poll_fn(|cx| self.poll_wake(cx)).await;
+            let now = self.shared.clock.now();
+            match wake {
+                Wake::Command(command) => self.handle_command(now, command),
+                Wake::Fact(fact) => self.handle_fact(now, fact),
+                Wake::Alone => self.close(now, FAREWELL, None),
+                Wake::Time => self.control.handle_timeout(now),
+            }
+        }
+        let Some(closing) = self.closing.take() else { return };
+        let cut = closing.cut + self.links.len();
+        drop(self);
+        for reply in closing.replies {
+            let _ = reply.send(cut);
+        }
+    }
+
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        match self.commands.poll_recv(cx) {
+            Poll::Ready(Some(command)) => return Poll::Ready(Wake::Command(command)),
+            Poll::Ready(None) if self.closing.is_none() => return Poll::Ready(Wake::Alone),
+            _ => {}
+        }
+        if let Poll::Ready(Some(fact)) = self.facts.poll_recv(cx) {
+            return Poll::Ready(Wake::Fact(fact));
+        }
+        self.timer.poll(cx).map(|()| Wake::Time)
+    }
+
+    /// Does all that the control says. Returns whether the node has ended.
+    fn settle(&mut self) -> bool {
+        loop {
+            if let Some((conn, message)) = self.control.poll_link() {
+                let undelivered = match self.links.get(&conn) {
+                    Some(link) => link.orders.send(message).err().map(|error| error.0),
+                    None => Some(message),
+                };
+                if let Some(message) = undelivered {
+                    self.control.handle_undelivered(message);
+                }
+            } else if let Some(action) = self.control.poll_action() {
+                self.act(action);
+            } else if let Some(event) = self.control.poll_event() {
+                self.handle_event(event);
+            } else {
+                break;
+            }
+        }
+        let end = self.closing.as_ref().map(|closing| Deadline { at: closing.until, why: "shutdown" });
+        self.timer.set(Deadline::sooner(self.control.poll_timeout(), end));
+        let now = self.shared.clock.now();
+        self.closing.as_ref().is_some_and(|closing| self.links.is_empty() || closing.until <= now)
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Dial { conn, address } => {
+                let task = Task::spawn(sockets::dial(conn, address, self.tell.clone()));
+                self.dials.insert(conn, task);
+            }
+            Action::Abandon { conn } | Action::Close { conn } => drop(self.dials.remove(&conn)),
+            Action::Listen { address } => {
+                self.listeners.push(Task::spawn(sockets::listen(address, self.tell.clone())));
+            }
+            _ => {}
+        }
+    }
+
+    // ---- facts
+
+    fn handle_fact(&mut self, now: Instant, fact: Fact) {
+        match fact {
+            Fact::Dialed { conn, socket } => {
+                self.dials.remove(&conn);
+                match socket {
+                    Ok(socket) => {
+                        if let Some(link) = self.control.handle_dialed(now, conn, random()) {
+                            self.start(link, socket);
+                        }
+                    }
+                    Err(cause) => self.control.handle_dial_failed(now, conn, cause),
+                }
+            }
+            // What a listener had under way when the node began to end.
+            Fact::Accepted { .. } | Fact::Listening { .. } if self.closing.is_some() => {}
+            Fact::Accepted { socket, local, remote } => {
+                if let Ok(link) = self.control.handle_accepted(now, local, remote, random()) {
+                    self.start(link, socket);
+                }
+            }
+            Fact::Listening { wanted, bound } => {
+                self.control.handle_listening(bound.clone());
+                self.waiting.listened(&wanted, Ok(bound));
+            }
+            Fact::ListenFailed { wanted, cause } => {
+                self.control.handle_listen_failed(wanted.clone(), cause);
+                self.waiting.listened(&wanted, Err(ListenError::Bind(cause)));
+            }
+            Fact::FromLink { conn, message } => self.control.handle_control(now, conn, message),
+            // The control has heard before this whether the connection may stay. If not, dropping resets the stream.
+            Fact::Opened { conn, stream } => {
+                if self.links.get(&conn).is_some_and(|link| link.shared.is_admitted()) {
+                    self.shared.deliver(stream, None);
+                }
+            }
+            Fact::Undelivered(message) => self.control.handle_undelivered(message),
+            Fact::LinkEnded { conn, cut } => {
+                self.links.remove(&conn);
+                if let Some(closing) = &mut self.closing {
+                    closing.cut += usize::from(cut);
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, link: Link, socket: TcpStream) {
+        let conn = link.id();
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let task = LinkTask::new(link, socket, self.shared.clone(), receiver, self.tell.clone());
+        let shared = task.shared();
+        self.links.insert(conn, LinkEntry { orders, shared, _task: Task::spawn(task.run()) });
+    }
+
+    // ---- events
+
+    fn handle_event(&mut self, event: Event) {
+        match &event {
+            Event::Dialed { request, conn, .. } => {
+                if let Some(Pending::Conn(reply)) = self.shared.take_pending(*request) {
+                    let _ = reply.send(Ok(*conn));
+                }
+                return;
+            }
+            Event::OpenFailed { request, error } => {
+                if let Some(pending) = self.shared.take_pending(*request) {
+                    pending.fail(error.clone());
+                }
+                return;
+            }
+            Event::Connected { conn, .. } => {
+                if let Some(link) = self.links.get(conn) {
+                    link.shared.admit();
+                }
+            }
+            Event::Ping { conn, result, .. } => self.waiting.pinged(*conn, result),
+            Event::PeerReady { peer, identify, .. } => {
+                self.waiting.identified(peer, identify);
+            }
+            Event::Disconnected { peer, conn, .. } => {
+                self.waiting.pinged(*conn, &Err(PingError::Closed));
+                if self.control.connections(peer).next().is_none() {
+                    self.waiting.gone(peer);
+                }
+            }
+            _ => {}
+        }
+        // Without a listener it is lost, as it should be.
+        let _ = self.events.send(event);
+    }
+
+    // ---- commands
+
+    fn handle_command(&mut self, now: Instant, command: Command) {
+        if self.closing.is_some() && !matches!(command, Command::Shutdown { .. } | Command::Stats { .. }) {
+            return; // Its reply is dropped, which says so.
+        }
+        match command {
+            Command::Open { protocols, peer, ticket, reply } => {
+                let request = self.control.open_stream(now, protocols, peer, Open::Wait);
+                let _ = ticket.set(request);
+                lock(&self.shared.pending).insert(request, Pending::Stream(reply));
+            }
+            Command::Connect { peer, ticket, reply } => {
+                let request = self.control.connect(now, peer);
+                let _ = ticket.set(request);
+                lock(&self.shared.pending).insert(request, Pending::Conn(reply));
+            }
+            Command::Cancel(ticket) => {
+                let Some(request) = ticket.get() else { return };
+                if self.shared.take_pending(*request).is_some() {
+                    self.control.cancel(now, *request);
+                }
+            }
+            Command::Listen { address, reply } => self.listen(address, reply),
+            Command::SetHandler(protocols) => self.set_handler(&protocols),
+            Command::RemoveHandler(protocols) => {
+                for handler in protocols.as_slice().iter().filter_map(|name| self.handlers.remove(name)) {
+                    self.control.remove_stream_handler(handler);
+                }
+            }
+            Command::Ping { peer, reply } => self.waiting.ping(&mut self.control, &peer, reply),
+            Command::Identify { peer, reply } => self.waiting.identify(&self.control, peer, reply),
+            Command::Stats { peer, reply } => {
+                let link = self.control.connections(&peer).next().and_then(|conn| self.links.get(&conn));
+                let _ = reply.send(link.map(|link| link.shared.stats()));
+            }
+            Command::Disconnect { peer, reply } => drop(reply.send(self.control.disconnect(now, peer))),
+            Command::Shutdown { deadline, reply } => self.close(now, deadline, Some(reply)),
+        }
+    }
+
+    fn listen(&mut self, address: Multiaddr, reply: Reply<Result<Multiaddr, ListenError>>) {
+        match self.control.listen(address.clone()) {
+            Ok(()) => self.waiting.listen(address, reply),
+            Err(error) => drop(reply.send(Err(ListenError::Refused(error)))),
+        }
+    }
+
+    /// One name at a time, so that each can be taken away by itself.
+    fn set_handler(&mut self, protocols: &Protocols) {
+        for name in protocols.as_slice() {
+            if !self.handlers.contains_key(name) {
+                let handler = self.control.set_stream_handler(name);
+                self.handlers.insert(name.clone(), handler);
+            }
+        }
+    }
+
+    // ---- the end
+
+    /// Begins to end: nothing new, and a goodbye to every peer.
+    fn close(&mut self, now: Instant, deadline: Duration, reply: Option<Reply<usize>>) {
+        let until = now + deadline;
+        let closing = self.closing.get_or_insert(Closing { until, replies: Vec::new(), cut: 0 });
+        closing.until = closing.until.min(until);
+        closing.replies.extend(reply);
+        if closing.replies.len() > 1 {
+            return;
+        }
+        self.listeners.clear();
+        self.waiting.stop_listening();
+        let handlers = core::mem::take(&mut *lock(&self.shared.handlers));
+        drop(handlers); // The user's code, dropped without the lock.
+        self.fail_pending();
+        // Requests first, so that no dial goes on with another address when its connection is closed.
+        let requests: Vec<_> = lock(&self.shared.pending).keys().copied().collect();
+        self.fail_pending();
+        for request in requests {
+            self.control.cancel(now, request);
+        }
+        self.control.close_all(now);
+    }
+
+    fn fail_pending(&self) {
+        let pending = core::mem::take(&mut *lock(&self.shared.pending));
+        for pending in pending.into_values() {
+            pending.fail(SHUT_DOWN);
+        }
+    }
+}
+
+impl Drop for ControlTask {
+    /// However the task ends, in a runtime that is shut down for example: nobody waits for it in vain.
+    fn drop(&mut self) {
+        self.fail_pending();
+    }
+}

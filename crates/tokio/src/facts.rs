@@ -1,0 +1,132 @@
+//! What the tasks of a node tell its control task, and what its handles ask of it.
+
+use core::time::Duration;
+use std::sync::{Arc, OnceLock};
+
+use sanswarm::{
+    ConnId, IdentifyError, Info, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, PingError, Protocols, ToControl,
+    ToLink, TransportError,
+};
+use tokio::{net::TcpStream, sync::oneshot, task::AbortHandle};
+
+use crate::{LinkStats, ListenError, Stream};
+
+/// How many facts wait for the control task before those who tell them have to wait.
+pub(crate) const FACTS_MAX: usize = 256;
+
+pub(crate) type Reply<T> = oneshot::Sender<T>;
+
+/// What a request is called, once the control task has seen it.
+pub(crate) type Ticket = Arc<OnceLock<OpenId>>;
+
+/// What a handle asks for.
+pub(crate) enum Command {
+    Open {
+        protocols: Protocols,
+        peer: PeerInfo,
+        ticket: Ticket,
+        reply: Reply<Result<Stream, OpenStreamError>>,
+    },
+    Connect {
+        peer: PeerInfo,
+        ticket: Ticket,
+        reply: Reply<Result<ConnId, OpenStreamError>>,
+    },
+    /// Nobody waits for the answer any more.
+    Cancel(Ticket),
+    Listen {
+        address: Multiaddr,
+        reply: Reply<Result<Multiaddr, ListenError>>,
+    },
+    SetHandler(Protocols),
+    RemoveHandler(Protocols),
+    Ping {
+        peer: PeerId,
+        reply: Reply<Result<Duration, PingError>>,
+    },
+    Identify {
+        peer: PeerId,
+        reply: Reply<Result<Info, IdentifyError>>,
+    },
+    Stats {
+        peer: PeerId,
+        reply: Reply<Option<LinkStats>>,
+    },
+    Disconnect {
+        peer: PeerId,
+        reply: Reply<usize>,
+    },
+    Shutdown {
+        deadline: Duration,
+        reply: Reply<usize>,
+    },
+}
+
+/// What has happened.
+pub(crate) enum Fact {
+    Dialed {
+        conn: ConnId,
+        socket: Result<TcpStream, TransportError>,
+    },
+    /// `wanted` is bound, as `bound`.
+    Listening {
+        wanted: Multiaddr,
+        bound: Multiaddr,
+    },
+    ListenFailed {
+        wanted: Multiaddr,
+        cause: TransportError,
+    },
+    Accepted {
+        socket: TcpStream,
+        local: Multiaddr,
+        remote: Multiaddr,
+    },
+    FromLink {
+        conn: ConnId,
+        message: ToControl,
+    },
+    /// A peer has opened a stream on a connection that was not admitted yet, as far as its task knows.
+    Opened {
+        conn: ConnId,
+        stream: Stream,
+    },
+    /// The link had ended before it came.
+    Undelivered(ToLink),
+    /// The task of a link has ended, and left bytes unsent if it was `cut`.
+    LinkEnded {
+        conn: ConnId,
+        cut: bool,
+    },
+}
+
+/// A request of ours that has no answer yet.
+pub(crate) enum Pending {
+    Stream(Reply<Result<Stream, OpenStreamError>>),
+    Conn(Reply<Result<ConnId, OpenStreamError>>),
+}
+
+impl Pending {
+    pub(crate) fn fail(self, error: OpenStreamError) {
+        match self {
+            Self::Stream(reply) => drop(reply.send(Err(error))),
+            Self::Conn(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// Ends a task when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Task(AbortHandle);
+
+impl Task {
+    pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future).abort_handle())
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

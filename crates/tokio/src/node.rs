@@ -1,0 +1,243 @@
+//! The handle on a node.
+
+use core::{fmt, time::Duration};
+use std::sync::{Arc, OnceLock};
+
+use sanswarm::{
+    Config, ConnId, Event, IdentifyError, Info, Keypair, Multiaddr, OpenStreamError, PeerId, PeerInfo, PingError,
+    Protocols, SigningError,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::{
+    Events, ListenError, Stream,
+    control::ControlTask,
+    error::SHUT_DOWN,
+    facts::{Command, Ticket},
+    shared::{Handler, NodeShared, lock},
+};
+
+/// How long to wait before a ping is tried again that met one of the node's own.
+const PING_AGAIN: Duration = Duration::from_millis(20);
+
+/// A node: a handle, cheap to clone. See the [crate's page](crate) for how long it lives.
+#[derive(Clone)]
+pub struct Node {
+    id: PeerId,
+    commands: mpsc::UnboundedSender<Command>,
+    shared: Arc<NodeShared>,
+    events: broadcast::WeakSender<Event>,
+}
+
+/// Counts of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkStats {
+    /// Changes of direction: how often something came in after something had gone out.
+    pub round_trips: u32,
+    /// Streams now, those of ping and identify included.
+    pub streams: usize,
+    /// Bytes that came in.
+    pub bytes_in: u64,
+    /// Bytes that went out, or are about to.
+    pub bytes_out: u64,
+    /// How often the connection's task had something to do.
+    pub turns: u64,
+}
+
+/// The default configuration for an identity, with secrets from the system's randomness.
+///
+/// # Panics
+/// If the system has no randomness to give.
+pub fn config(keypair: Keypair) -> Config {
+    let mut config = Config::new(keypair, random());
+    config.seed = random().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    config
+}
+
+/// 32 bytes that nobody can guess.
+pub(crate) fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives randomness: without it nothing can be secret");
+    bytes
+}
+
+impl Node {
+    /// Starts a node. [`config`] makes a configuration with fresh secrets.
+    ///
+    /// # Errors
+    /// [`SigningError`] if the identity cannot sign.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, or in one without I/O or time.
+    pub fn new(config: Config) -> Result<Self, SigningError> {
+        let shared = Arc::new(NodeShared::new());
+        let (commands, orders) = mpsc::unbounded_channel();
+        let control = ControlTask::new(config, shared.clone(), orders)?;
+        let (id, events) = (control.id(), control.events());
+        tokio::spawn(control.run());
+        Ok(Self { id, commands, shared, events })
+    }
+
+    /// Starts a node with a new Ed25519 identity and the default configuration.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and if the system has no randomness to give.
+    pub fn with_new_identity() -> Self {
+        let keypair = Keypair::ed25519_from_bytes(random()).expect("32 bytes are an Ed25519 key");
+        Self::new(config(keypair)).expect("Ed25519 signs")
+    }
+
+    /// Who this node is.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Listens on an address and returns the one that was bound, without `/p2p/…`: port 0 has become a real one. Dropping
+    /// the future does not end the listening.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn listen(&self, address: Multiaddr) -> Result<Multiaddr, ListenError> {
+        self.ask(|reply| Command::Listen { address, reply }).await.unwrap_or(Err(ListenError::Shutdown))
+    }
+
+    /// Opens a stream to a peer for the first of `protocols` that it speaks; connects first where there is no
+    /// connection. Cancel-safe: if the future is dropped the dial is given up, and a stream that comes all the same is
+    /// reset.
+    ///
+    /// # Errors
+    /// [`OpenStreamError`], with a report on each address.
+    pub async fn open_stream(
+        &self,
+        protocols: impl Into<Protocols>,
+        peer: impl Into<PeerInfo>,
+    ) -> Result<Stream, OpenStreamError> {
+        let (protocols, peer) = (protocols.into(), peer.into());
+        self.request(|ticket, reply| Command::Open { protocols, peer, ticket, reply }).await
+    }
+
+    /// Connects to a peer, or finds the connection that is there. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`OpenStreamError`], with a report on each address.
+    pub async fn connect(&self, peer: impl Into<PeerInfo>) -> Result<ConnId, OpenStreamError> {
+        let peer = peer.into();
+        self.request(|ticket, reply| Command::Connect { peer, ticket, reply }).await
+    }
+
+    /// Sets who handles inbound streams of `protocols`, from now on: each stream gets a task. A handler that was there is
+    /// replaced; what it has begun goes on.
+    pub fn set_stream_handler<F, Fut>(&self, protocols: impl Into<Protocols>, handler: F)
+    where
+        F: Fn(Stream) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (protocols, handler): (Protocols, Handler) =
+            (protocols.into(), Arc::new(move |stream| Box::pin(handler(stream))));
+        // Replaced handlers are the user's code: they are dropped without the lock.
+        let mut replaced = Vec::new();
+        let mut handlers = lock(&self.shared.handlers);
+        // Under the lock, so that the table and the control task agree on who was last. A node that has ended takes none.
+        if self.commands.send(Command::SetHandler(protocols.clone())).is_ok() {
+            let names = protocols.as_slice().iter().cloned();
+            replaced.extend(names.map(|name| handlers.insert(name, handler.clone())));
+        }
+        drop(handlers);
+    }
+
+    /// Takes the handlers of `protocols` away: streams of them are refused from now on.
+    pub fn remove_stream_handler(&self, protocols: impl Into<Protocols>) {
+        let protocols = protocols.into();
+        let mut handlers = lock(&self.shared.handlers);
+        let removed: Vec<_> = protocols.as_slice().iter().map(|name| handlers.remove(name)).collect();
+        let _ = self.commands.send(Command::RemoveHandler(protocols));
+        drop(handlers);
+        drop(removed);
+    }
+
+    /// Pings a connected peer and returns the round-trip time.
+    ///
+    /// # Errors
+    /// [`PingError`]; [`Closed`](PingError::Closed) if there is no connection.
+    pub async fn ping(&self, peer: PeerId) -> Result<Duration, PingError> {
+        for _ in 0..100 {
+            match self.ask(|reply| Command::Ping { peer, reply }).await.unwrap_or(Err(PingError::Closed)) {
+                // Most likely the node pings that peer by itself just now.
+                Err(PingError::Busy) => tokio::time::sleep(PING_AGAIN).await,
+                result => return result,
+            }
+        }
+        Err(PingError::Busy)
+    }
+
+    /// What a connected peer says of itself. Waits until it has said so.
+    ///
+    /// # Errors
+    /// [`IdentifyError`]; [`Closed`](IdentifyError::Closed) if there is no connection.
+    pub async fn identify(&self, peer: PeerId) -> Result<Info, IdentifyError> {
+        self.ask(|reply| Command::Identify { peer, reply }).await.unwrap_or(Err(IdentifyError::Closed))
+    }
+
+    /// The events of the node from now on.
+    pub fn events(&self) -> Events {
+        Events(self.events.upgrade().map(|events| events.subscribe()))
+    }
+
+    /// Counts of the oldest connection of a peer. `None` if there is none.
+    pub async fn stats(&self, peer: PeerId) -> Option<LinkStats> {
+        self.ask(|reply| Command::Stats { peer, reply }).await.flatten()
+    }
+
+    /// Closes all connections of a peer in good order and returns how many. It does not wait for their end, which
+    /// [`Event::Disconnected`] tells.
+    pub async fn disconnect(&self, peer: PeerId) -> usize {
+        self.ask(|reply| Command::Disconnect { peer, reply }).await.unwrap_or(0)
+    }
+
+    /// Ends the node: its listeners at once, its connections in good order, and those by force that have not ended after
+    /// `deadline`. Returns how many connections were cut before all was sent. Requests that wait are answered with an
+    /// error, and so is what is asked from now on; handlers are dropped.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        self.ask(|reply| Command::Shutdown { deadline, reply }).await.unwrap_or(0)
+    }
+
+    // ---- within
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).ok()?;
+        answer.await.ok()
+    }
+
+    async fn request<T>(
+        &self,
+        command: impl FnOnce(Ticket, oneshot::Sender<Result<T, OpenStreamError>>) -> Command,
+    ) -> Result<T, OpenStreamError> {
+        let mut guard = Guard { commands: &self.commands, ticket: Some(Arc::new(OnceLock::new())) };
+        let ticket = guard.ticket.clone().unwrap_or_default();
+        let answer = self.ask(|reply| command(ticket, reply)).await;
+        guard.ticket = None;
+        answer.unwrap_or(Err(SHUT_DOWN))
+    }
+}
+
+/// Gives a request up when its future is dropped before the answer.
+struct Guard<'a> {
+    commands: &'a mpsc::UnboundedSender<Command>,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let _ = self.commands.send(Command::Cancel(ticket));
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("id", &self.id).finish_non_exhaustive()
+    }
+}

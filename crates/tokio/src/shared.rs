@@ -1,0 +1,161 @@
+//! What tasks and handles share: memory only, behind locks that are held for memory work only.
+
+use core::{
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use sanswarm::{Link, OpenId, ProtocolName, Refusal, SendBuf, StreamId};
+
+use crate::{LinkStats, Stream, facts::Pending, time::Clock};
+
+/// What a stream handler is behind its type: it is called in a task of the stream's own.
+pub(crate) type Handler = Arc<dyn Fn(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What the tasks of a node and its handles share.
+pub(crate) struct NodeShared {
+    pub(crate) clock: Clock,
+    pub(crate) handlers: Mutex<BTreeMap<ProtocolName, Handler>>,
+    /// Requests without an answer. The control task puts them in; it answers those that fail, links the others.
+    pub(crate) pending: Mutex<BTreeMap<OpenId, Pending>>,
+}
+
+impl NodeShared {
+    pub(crate) fn new() -> Self {
+        Self { clock: Clock::start(), handlers: Mutex::default(), pending: Mutex::default() }
+    }
+
+    pub(crate) fn take_pending(&self, request: OpenId) -> Option<Pending> {
+        lock(&self.pending).remove(&request)
+    }
+
+    /// Gives a new stream to whom it is for. If nobody waits for it any more it is dropped, which resets it.
+    pub(crate) fn deliver(&self, stream: Stream, request: Option<OpenId>) {
+        if let Some(request) = request {
+            match self.take_pending(request) {
+                Some(Pending::Stream(reply)) => drop(reply.send(Ok(stream))),
+                _ => drop(stream),
+            }
+            return;
+        }
+        let handler = lock(&self.handlers).get(stream.protocol()).cloned();
+        if let Some(handler) = handler {
+            // The call is in the task too: it is the user's code.
+            tokio::spawn(async move { handler(stream).await });
+        }
+    }
+}
+
+/// A poisoned lock says that a thread panicked, not that a machine is broken: their calls are total.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the task of a link shares with the handles of its streams.
+pub(crate) struct LinkShared {
+    pub(crate) clock: Clock,
+    state: Mutex<LinkState>,
+    is_admitted: AtomicBool,
+}
+
+pub(crate) struct LinkState {
+    pub(crate) link: Link,
+    pub(crate) send: SendBuf,
+    pub(crate) slots: BTreeMap<StreamId, Slot>,
+    /// A handle has changed something: the task has to look.
+    pub(crate) is_dirty: bool,
+    /// The task, while it waits.
+    task: Option<Waker>,
+    /// The task is no more.
+    pub(crate) is_gone: bool,
+    pub(crate) bytes_in: u64,
+    pub(crate) turns: u64,
+}
+
+/// What is known of a stream that has a handle.
+#[derive(Default)]
+pub(crate) struct Slot {
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+    /// It was open before the agreement, which did not come about.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl LinkShared {
+    pub(crate) fn new(clock: Clock, link: Link) -> Self {
+        let state = LinkState {
+            link,
+            send: SendBuf::default(),
+            slots: BTreeMap::new(),
+            is_dirty: false,
+            task: None,
+            is_gone: false,
+            bytes_in: 0,
+            turns: 0,
+        };
+        Self { clock, state: Mutex::new(state), is_admitted: AtomicBool::new(false) }
+    }
+
+    /// Whether the control has let the connection in. Until then its streams are not for the handlers.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.is_admitted.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn admit(&self) {
+        self.is_admitted.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, LinkState> {
+        lock(&self.state)
+    }
+
+    /// A call of a handle. If it leaves the state dirty the task is woken.
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut LinkState) -> R) -> R {
+        let mut state = self.lock();
+        let result = call(&mut state);
+        let task = if state.is_dirty { state.task.take() } else { None };
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        result
+    }
+
+    /// For the task: whether a handle has changed something. If not, it is woken when one does.
+    pub(crate) fn poll_dirty(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.is_dirty {
+            return Poll::Ready(());
+        }
+        match &mut state.task {
+            Some(task) => task.clone_from(cx.waker()),
+            task => *task = Some(cx.waker().clone()),
+        }
+        state.send.release();
+        Poll::Pending
+    }
+
+    pub(crate) fn stats(&self) -> LinkStats {
+        let state = self.lock();
+        let stats = state.link.stats();
+        LinkStats {
+            round_trips: stats.round_trips,
+            streams: stats.streams,
+            bytes_in: state.bytes_in,
+            bytes_out: state.send.total(),
+            turns: state.turns,
+        }
+    }
+}
+
+impl LinkState {
+    /// Takes all wakers out: what the streams waited for will not come.
+    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+        self.slots.values_mut().flat_map(|slot| slot.reader.take().into_iter().chain(slot.writer.take())).collect()
+    }
+}

@@ -1,0 +1,83 @@
+//! The tasks that make sockets: one for each address that is dialled or listened on.
+
+use core::{net::SocketAddr, time::Duration};
+use std::io;
+
+use sanswarm::{ConnId, Multiaddr, TransportError};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc::Sender,
+};
+
+use crate::{
+    address::{Target, multiaddr, transport_error},
+    facts::Fact,
+};
+
+/// After an accept that failed for the host's sake (no descriptor is left, mostly), this long nothing is accepted.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connects to an address and tells how it went.
+pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) {
+    let socket = connect(&address).await;
+    let _ = facts.send(Fact::Dialed { conn, socket }).await;
+}
+
+async fn connect(address: &Multiaddr) -> Result<TcpStream, TransportError> {
+    let target = Target::parse(address).ok_or(TransportError::Unsupported)?;
+    let mut cause = TransportError::NotFound;
+    for address in target.resolve().await? {
+        match TcpStream::connect(address).await {
+            Ok(socket) => {
+                set_up(&socket);
+                return Ok(socket);
+            }
+            Err(error) => cause = transport_error(&error),
+        }
+    }
+    Err(cause)
+}
+
+/// Listens on an address, tells how it went, and hands in what it accepts until the node ends.
+pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
+    let (listener, local) = match bind(&wanted).await {
+        Ok(bound) => bound,
+        Err(cause) => return drop(facts.send(Fact::ListenFailed { wanted, cause }).await),
+    };
+    let fact = Fact::Listening { wanted, bound: multiaddr(local) };
+    if facts.send(fact).await.is_err() {
+        return;
+    }
+    loop {
+        match listener.accept().await {
+            Ok((socket, remote)) => {
+                set_up(&socket);
+                let local = multiaddr(socket.local_addr().unwrap_or(local));
+                // A control that is slow to take it makes the backlog of the system fill up, not our memory.
+                if facts.send(Fact::Accepted { socket, local, remote: multiaddr(remote) }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) if is_of_one_socket(&error) => {}
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn bind(address: &Multiaddr) -> Result<(TcpListener, SocketAddr), TransportError> {
+    let addresses = Target::parse(address).ok_or(TransportError::Unsupported)?.resolve().await?;
+    let listener = TcpListener::bind(&addresses[..]).await.map_err(|error| transport_error(&error))?;
+    let local = listener.local_addr().map_err(|error| transport_error(&error))?;
+    Ok((listener, local))
+}
+
+/// Whether only the socket that was to be accepted is to blame.
+fn is_of_one_socket(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted)
+}
+
+fn set_up(socket: &TcpStream) {
+    // We gather small writes ourselves. A socket that cannot be told so works as well, only slower.
+    let _ = socket.set_nodelay(true);
+}
