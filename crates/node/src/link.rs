@@ -48,6 +48,8 @@ pub struct Link {
     /// Streams that were told open before the agreement.
     early: BTreeSet<connection::StreamId>,
     ping: Option<connection::StreamId>,
+    /// The stream for pings is agreed on. Until then its first ping is under way.
+    ping_is_open: bool,
     /// Where we ask who the peer is.
     identify: Option<connection::StreamId>,
     /// Where we tell what has changed about us.
@@ -92,6 +94,7 @@ impl Link {
             requests: BTreeMap::new(),
             early: BTreeSet::new(),
             ping: None,
+            ping_is_open: false,
             identify: None,
             push: None,
             push_due: false,

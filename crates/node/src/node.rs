@@ -221,3 +221,6 @@ impl Node {
         result
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,8 @@ impl Control {
     pub(crate) fn add_pipe(&mut self, now: Instant, local: Multiaddr, remote: Multiaddr) -> Result<ConnId, Denied> {
         let conn = self.swarm.handle_accepted(now, local, remote.clone())?;
         let role = Role::Listener;
-        self.conns.insert(conn, Conn { role, accepted: true, address: remote, expected: None, has_link: false, ready: None });
+        self.conns
+            .insert(conn, Conn { role, accepted: true, address: remote, expected: None, has_link: false, ready: None });
         Ok(conn)
     }
 

@@ -32,6 +32,7 @@ impl Link {
         let payload = self.payload();
         if let Some(Service { kind: Kind::Ping(pinger), .. }) = self.services.get_mut(&id) {
             pinger.start(now, payload);
+            self.ping_is_open = true;
         }
         self.due.push_back(id);
         self.read_service(now, id);
@@ -41,6 +42,7 @@ impl Link {
     pub(super) fn start_ping(&mut self, now: Instant) -> bool {
         let payload = self.payload();
         match self.ping.and_then(|id| Some((id, self.services.get_mut(&id)?))) {
+            Some(_) if !self.ping_is_open => false,
             Some((id, Service { kind: Kind::Ping(pinger), .. })) => {
                 let started = pinger.start(now, payload);
                 self.due.push_back(id);
@@ -50,6 +52,7 @@ impl Link {
             _ => {
                 let (name, service) = Service::ping(self.setup.ping_timeout);
                 self.ping = self.start_service(now, name, service);
+                self.ping_is_open = false;
                 self.ping.is_some()
             }
         }

@@ -123,8 +123,7 @@ impl Node {
         };
         let event = entry.link.poll_event(now, &mut entry.recv);
         let told = pass_on(&mut self.control, now, &mut entry.link);
-        // A connection that the control did not let in has no streams for the user.
-        let event = event.filter(|event| matches!(event, Event::OpenFailed { .. }) || self.control.is_admitted(conn));
+        let event = admitted(&self.control, conn, event);
         if told {
             // What the link has told came first: `Connected` is before any stream.
             self.behind = event;
@@ -139,6 +138,12 @@ impl Node {
         }
         if pass_on(&mut self.control, now, &mut entry.link) || sent > 0 {
             return None; // What went out may have changed the state: once more.
+        }
+        // Room that the socket has made is seen by `poll_transmit` and told only now: a stream may be writable.
+        let late = entry.link.poll_event(now, &mut entry.recv);
+        if pass_on(&mut self.control, now, &mut entry.link) || late.is_some() {
+            self.behind = admitted(&self.control, conn, late);
+            return None;
         }
         self.active.pop_front();
         entry.is_active = false;
@@ -260,4 +265,9 @@ fn pass_on(control: &mut Control, now: Instant, link: &mut Link) -> bool {
         told = true;
     }
     told
+}
+
+/// A connection that the control did not let in has no streams for the user.
+fn admitted(control: &Control, conn: ConnId, event: Option<Event>) -> Option<Event> {
+    event.filter(|event| matches!(event, Event::OpenFailed { .. }) || control.is_admitted(conn))
 }
