@@ -53,7 +53,7 @@ async fn climb(dialer: &Node, peer: PeerInfo, options: &Options, patience: Patie
 
 /// The steps up to the muxer. The connection's own clock starts when the transport's connect is done.
 fn upgraded(ladder: &mut Ladder, connected: &Connected, stats: LinkStats) -> Result<(), Failure> {
-    let (Some(secured), Some(ready)) = (stub(stats), stub(stats)) else { return Err(Failure::Gone) };
+    let (Some(secured), Some(ready)) = (stats.secured, stats.ready) else { return Err(Failure::Gone) };
     let tcp = connected.elapsed.saturating_sub(ready.after);
     ladder.step("connect", "tcp", tcp, None)?;
     ladder.step("security", &connected.security(), tcp + secured.after, Some(Counts::from(secured)))?;
@@ -81,13 +81,4 @@ mod tests {
         assert_eq!(plan.bytes, [3, 3, 2, 2]);
         assert_eq!(plan.total(), 10);
     }
-}
-
-fn stub(s: LinkStats) -> Option<sanswarm::Mark> {
-    Some(sanswarm::Mark {
-        after: Default::default(),
-        round_trips: s.round_trips,
-        bytes_in: s.bytes_in,
-        bytes_out: s.bytes_out,
-    })
 }

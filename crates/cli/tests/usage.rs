@@ -1,5 +1,7 @@
 //! Arguments, help, keys.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::fs;

@@ -131,6 +131,14 @@ impl Session {
         }
     }
 
+    /// Says that a stream that was told by `poll_writable` has nothing to write.
+    pub(crate) fn decline(&mut self, id: MuxId) {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref mut s) => s.decline(id),
+        }
+    }
+
     pub(crate) fn finish(&mut self, id: MuxId) {
         match *self {
             #[cfg(feature = "yamux")]

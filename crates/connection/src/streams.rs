@@ -386,19 +386,27 @@ impl Streams {
     /// Passes on whose turn it is to write.
     pub(crate) fn poll_writable(&mut self, events: &mut VecDeque<Event>) {
         while let Some(mux) = self.session.as_mut().and_then(Session::poll_writable) {
+            let mut has_use = false;
             if let Some(id) = self.of_mux(mux) {
                 self.mark_due(id);
-                self.writable(id, events);
+                has_use = self.writable(id, events) || self.table.get(id).is_some_and(|stream| stream.is_due);
+            }
+            // A head that knows already, and has not written, must not keep those behind it from being told.
+            if let (false, Some(session)) = (has_use, &mut self.session) {
+                session.decline(mux);
             }
         }
     }
 
-    fn writable(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
-        let Some(stream) = self.table.get_mut(id) else { return };
-        if stream.wants_write && matches!(stream.state, State::Open(_)) | stream.takes_payload() {
+    /// Tells a stream that wants to write that it can. Returns whether it did.
+    fn writable(&mut self, id: StreamId, events: &mut VecDeque<Event>) -> bool {
+        let Some(stream) = self.table.get_mut(id) else { return false };
+        let tell = stream.wants_write && matches!(stream.state, State::Open(_)) | stream.takes_payload();
+        if tell {
             stream.wants_write = false;
             events.push_back(Event::Writable { stream: id });
         }
+        tell
     }
 
     // ---- time

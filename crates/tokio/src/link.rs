@@ -146,24 +146,27 @@ impl LinkTask {
     }
 
     fn drive(&mut self, now: Instant, state: &mut LinkState) {
-        loop {
-            let mut is_busy = self.take_events(now, state);
+        // Two quiet rounds: `poll_transmit` of the first sees the room that there is, the events of the second pass on whose
+        // turn it is, and a stream that negotiates uses its turn in the second's `poll_transmit`.
+        let mut quiet = 0;
+        while quiet < 2 {
+            quiet += 1;
+            if self.take_events(now, state) {
+                quiet = 0;
+            }
             // While the socket is full, small writes gather and are sealed together later.
             if !self.out.is_empty() {
                 return;
             }
-            is_busy |= state.link.poll_transmit(now, &mut state.send) > 0;
+            if state.link.poll_transmit(now, &mut state.send) > 0 {
+                quiet = 0;
+            }
             if state.send.take_ready(&mut self.out) {
-                is_busy = true;
+                quiet = 0;
                 state.link.poll_transmit(now, &mut state.send); // It sees the room that there is now.
             }
             if self.is_broken {
                 self.out.clear();
-            }
-            // What was sent, and room that was seen, makes streams writable, and more.
-            is_busy |= self.take_events(now, state);
-            if !is_busy {
-                return;
             }
         }
     }

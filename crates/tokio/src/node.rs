@@ -4,7 +4,7 @@ use core::{fmt, time::Duration};
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    Config, ConnId, Event, IdentifyError, Info, Keypair, Multiaddr, OpenStreamError, PeerId, PeerInfo, PingError,
+    Config, ConnId, Event, IdentifyError, Info, Keypair, Mark, Multiaddr, OpenStreamError, PeerId, PeerInfo, PingError,
     Protocols, SigningError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -43,6 +43,10 @@ pub struct LinkStats {
     pub bytes_out: u64,
     /// How often the connection's task had something to do.
     pub turns: u64,
+    /// When the security handshake was done on our side.
+    pub secured: Option<Mark>,
+    /// When the muxer was agreed on.
+    pub ready: Option<Mark>,
 }
 
 /// The default configuration for an identity, with secrets from the system's randomness.

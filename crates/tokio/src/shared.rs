@@ -149,6 +149,8 @@ impl LinkShared {
             bytes_in: state.bytes_in,
             bytes_out: state.send.total(),
             turns: state.turns,
+            secured: stats.secured,
+            ready: stats.ready,
         }
     }
 }

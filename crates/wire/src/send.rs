@@ -57,7 +57,7 @@ impl SendBuf {
 
     /// Says that the first `n` ready bytes have gone. More than there were counts as all.
     pub fn sent(&mut self, n: usize) {
-        self.sent = (self.sent + n).min(self.sealed);
+        self.sent = self.sent.saturating_add(n).min(self.sealed);
         if self.sent == self.store.len() {
             self.store.clear();
         } else if self.sent < self.capacity / 2 {

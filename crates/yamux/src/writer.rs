@@ -137,6 +137,12 @@ impl Session {
         self.end_write(id, 0, true, others, has_slot);
     }
 
+    /// Takes a stream that was told by [`poll_writable`](Self::poll_writable) and has nothing to write out of the line, so
+    /// that the next is told at once. It keeps its turn.
+    pub fn decline(&mut self, id: StreamId) {
+        self.writers.leave(id);
+    }
+
     /// Whether one more stream of ours may be unacknowledged.
     pub(crate) fn has_slot(&self) -> bool {
         self.unacknowledged < self.config.limits.unacknowledged

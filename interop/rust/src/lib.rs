@@ -65,6 +65,9 @@ pub async fn echo(mut stream: AnyPipe) -> io::Result<usize> {
 
 /// Writes `data`, ends, and reads to the end, both at once. Returns what was read.
 ///
+/// Both in one task: while a lazy rust-libp2p stream awaits its agreement, a reader in another task takes the writer's
+/// place as the one to be woken, and the writer sleeps for ever, between two rust-libp2p peers too.
+///
 /// # Errors
 /// Those of the stream.
 pub async fn exchange(stream: AnyPipe, data: &[u8]) -> io::Result<Vec<u8>> {

@@ -288,9 +288,10 @@ async fn our_goodbye_is_in_good_order_for_them() {
             SwarmEvent::ConnectionClosed { cause, .. } => Some(cause),
             _ => None,
         });
-        // Their yamux reports a peer's goodbye as an I/O error of some kind, or as none.
+        // What their yamux makes of a goodbye; a reset would read otherwise.
         let cause = cause.await.map(|cause| cause.to_string());
-        println!("{dialer:?} dials: {cause:?}");
+        let in_order = cause.as_ref().is_none_or(|cause| cause.contains("connection is closed"));
+        assert!(in_order, "{dialer:?} dials: {cause:?}");
     }
 }
 
@@ -311,7 +312,7 @@ async fn their_goodbye_is_in_good_order_for_us() {
 /// A lazy dialer writes to a stream while the listener has not even seen the handshake's end.
 #[tokio::test]
 async fn a_stream_in_the_same_flight_as_the_handshake() {
-    for _ in 0..20 {
+    for _ in 0..5 {
         let (ours, mut theirs) = (Ours::start().await, Theirs::start(Version::V1Lazy).await);
         theirs.connect(&ours.address).await;
         let mut pair = Pair { dialer: Dialer::Theirs(Version::V1Lazy), ours, theirs };

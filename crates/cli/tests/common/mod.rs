@@ -1,7 +1,8 @@
 //! Runs the built command.
 
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use core::time::Duration;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -9,7 +10,7 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// A peer id that nobody has.

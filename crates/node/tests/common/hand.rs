@@ -12,6 +12,9 @@ use super::keypair;
 const PING: &str = "/ipfs/ping/1.0.0";
 const IDENTIFY: &str = "/ipfs/id/1.0.0";
 
+const HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: 150\r\n\
+    Connection: close\r\n\r\n<html><head><title>400 Bad Request</title></head></html>";
+
 /// What is at the other end of a pipe.
 pub(crate) struct Hand {
     kind: Kind,
@@ -30,7 +33,7 @@ enum Kind {
     /// Negotiates something else than noise.
     OtherSecurity(Negotiator),
     /// Shakes hands and offers another muxer.
-    OtherMuxer(Negotiator, Option<Handshake>),
+    OtherMuxer(Negotiator, Option<Box<Handshake>>),
     Served(Box<Served>),
 }
 
@@ -80,7 +83,7 @@ impl Hand {
             ..sanswarm_noise::Config::new(key, identity, signature)
         };
         let handshake = Handshake::new(Role::Listener, Arc::new(config), [77; 32]).expect("an AEAD");
-        Self::of(Kind::OtherMuxer(negotiator("/noise"), Some(handshake)))
+        Self::of(Kind::OtherMuxer(negotiator("/noise"), Some(Box::new(handshake))))
     }
 
     /// A listener with the identity 9 that agrees to `speaks`.
@@ -140,7 +143,7 @@ impl Hand {
         match kind {
             Kind::Silent => drop(eat(recv)),
             Kind::Http if got > 0 && !*over => {
-                assert!(send.append(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"));
+                assert!(send.append(HTTP));
                 *over = true;
             }
             Kind::Http => drop(eat(recv)),
@@ -182,7 +185,7 @@ fn negotiate(negotiator: &mut Negotiator, recv: &mut RecvBuf, send: &mut SendBuf
 
 fn shake(
     negotiator: &mut Negotiator,
-    handshake: &mut Option<Handshake>,
+    handshake: &mut Option<Box<Handshake>>,
     recv: &mut RecvBuf,
     send: &mut SendBuf,
 ) -> Option<()> {

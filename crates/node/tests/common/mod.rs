@@ -2,14 +2,14 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses a part")]
 
 mod hand;
+mod pipe;
 mod user;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) use hand::{Hand, Served};
+pub(crate) use pipe::{Line, Pipe, Place, Tip};
 use sanswarm::{Action, Config, ConnId, Denied, Instant, Multiaddr, OpenId, PeerInfo, ProtocolName, TransportError};
 pub(crate) use user::{User, config, keypair, pattern, peer};
 
@@ -31,39 +31,6 @@ pub(crate) fn millis(n: u64) -> Duration {
 /// The address of the node with this index, or of a place that a test makes.
 pub(crate) fn address(index: usize) -> Multiaddr {
     format!("/ip4/127.0.0.1/tcp/{}", 4001 + index).parse().expect("an address")
-}
-
-/// What is at an address. Nobody listens at those that are not listed.
-pub(crate) enum Place {
-    Node(usize),
-    /// Packets vanish: the dial is never answered.
-    Hole,
-    Hand(fn() -> Hand),
-}
-
-/// Who is at one end of a pipe.
-pub(crate) enum Tip {
-    Node(usize, ConnId),
-    Hand(Box<Hand>),
-    Gone,
-}
-
-/// One direction of a pipe.
-#[derive(Default)]
-pub(crate) struct Line {
-    queue: VecDeque<(Instant, Vec<u8>)>,
-    queued: usize,
-    end: Option<Instant>,
-    end_told: bool,
-    /// All bytes that ever went in.
-    pub(crate) tap: Vec<u8>,
-}
-
-pub(crate) struct Pipe {
-    /// The dialer's end, then the listener's.
-    pub(crate) tips: [Tip; 2],
-    /// From the dialer, then to it.
-    pub(crate) lines: [Line; 2],
 }
 
 pub(crate) struct Net {
@@ -126,6 +93,15 @@ impl Net {
         (*self.users[A].conns().last().expect("connected"), *self.users[B].conns().last().expect("connected"))
     }
 
+    /// Puts a hand-made peer at an address and connects the first node to it, as peer 9.
+    pub(crate) fn connect_hand(&mut self, make: impl Fn() -> Hand + 'static) -> OpenId {
+        self.places.insert(address(7), Place::Hand(Box::new(make)));
+        let now = self.now;
+        let id = self.users[A].node.connect(now, PeerInfo { id: peer(9), addrs: vec![address(7)] });
+        self.run();
+        id
+    }
+
     /// Asks for a stream from the first node to the second.
     pub(crate) fn open(&mut self, protocols: impl Into<sanswarm::Protocols>) -> OpenId {
         let (info, now) = (self.users[B].info(), self.now);
@@ -171,11 +147,10 @@ impl Net {
             }
         }
         self.go_to(end);
-        self.run();
+        while self.round() {}
     }
 
     fn go_to(&mut self, at: Instant) {
-        assert!(at >= self.now || at < end_of_time(), "time goes on");
         self.now = self.now.max(at);
         for user in &mut self.users {
             user.node.handle_timeout(self.now);
@@ -323,12 +298,17 @@ impl Net {
                 }
             }
         };
-        assert!(self.users[i].node.handle_dialed(now, conn, ours));
         let mut lines: [Line; 2] = Default::default();
         if let Tip::Gone = far {
             lines[1].end = Some(now);
         }
-        self.pipes.push(Pipe { tips: [Tip::Node(i, conn), far], lines });
+        let mut near = Tip::Node(i, conn);
+        if !self.users[i].node.handle_dialed(now, conn, ours) {
+            // It was given up before we came to it.
+            lines[0].end = Some(now);
+            near = Tip::Gone;
+        }
+        self.pipes.push(Pipe { tips: [near, far], lines });
     }
 
     /// Carries bytes between two pipes that tests have made by hand.
@@ -352,12 +332,14 @@ impl Net {
 
     /// The socket of a connection breaks at once, in both directions and for both ends.
     pub(crate) fn cut(&mut self, pipe: usize) {
-        for (tip, line) in self.pipes[pipe].tips.iter_mut().zip(0..) {
+        let Pipe { tips, lines } = &mut self.pipes[pipe];
+        for (tip, line) in tips.iter_mut().zip(lines) {
             if let Tip::Node(i, conn) = tip {
                 self.users[*i].node.handle_broken(*conn);
             }
             *tip = Tip::Gone;
-            self.pipes[pipe].lines[line as usize].queue.clear();
+            line.queue.clear();
+            line.queued = 0;
         }
     }
 
@@ -373,17 +355,4 @@ impl Net {
         self.secrets += 1;
         [self.secrets; 32]
     }
-}
-
-impl Tip {
-    fn timeout(&self) -> Option<Instant> {
-        match self {
-            Self::Hand(hand) => hand.poll_timeout(),
-            _ => None,
-        }
-    }
-}
-
-const fn end_of_time() -> Instant {
-    Instant::from_micros(u64::MAX)
 }

@@ -1,0 +1,250 @@
+//! Every bad end is one typed line that names its stage, in time; and a listener outlives all of them.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use core::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+};
+
+use common::{Listener, NOBODY, drain, fails, fake, objects, ok, sanswarm, say, texts, within};
+use sanswarm_tokio::{Node, ProtocolName, Stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const HEADER: &[u8] = b"\x13/multistream/1.0.0\n";
+
+/// The command fails with status 1 and one line that has all of `parts`, before its deadline by far.
+fn fails_with(args: &[&str], parts: &[&str]) {
+    let line = within(Duration::from_secs(10), || fails(args, 1));
+    for part in parts {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+#[test]
+fn a_wrong_multiaddr() {
+    for verb in ["ping", "echo", "identify"] {
+        fails_with(&[verb, "127.0.0.1:4001"], &["address: ", "127.0.0.1:4001"]);
+        fails_with(&[verb, "/ip4/127.0.0.1/tcp/4001"], &["address: ", "/p2p/"]);
+        fails_with(&[verb, "/ip4/127.0.0.1/tcp/99999/p2p/x"], &["address: "]);
+    }
+    fails_with(&["listen", "here\n\x1b[2J"], &["address: ", "here\\n\\u{1b}[2J"]);
+}
+
+#[test]
+fn nobody_listens() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{NOBODY}");
+    fails_with(&["ping", &address], &[NOBODY, &format!("tcp/{port}: connect: "), "refused"]);
+}
+
+#[test]
+fn another_peer() {
+    let listener = Listener::start(&[]);
+    let (place, got) = listener.address.split_once("/p2p/").unwrap();
+    let address = format!("{place}/p2p/{NOBODY}");
+    fails_with(&["identify", &address], &["handshake: ", &format!("expected peer {NOBODY}"), got]);
+    ok(&["ping", &listener.address, "--count", "1"]);
+}
+
+#[test]
+fn an_http_server() {
+    let head = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    let address = fake(move |socket| say(socket, &[&head[..], &[b'x'; 200]].concat()));
+    fails_with(&["ping", &address], &["security: ", "we offered /noise"]);
+    // So little that it could be the beginning of a long line.
+    let address = fake(|socket| say(socket, head));
+    fails_with(&["ping", &address], &["security: ", "ended"]);
+}
+
+#[test]
+fn random_bytes() {
+    // What they say differs; that they end, with the stage, does not.
+    for seed in 0..16u32 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+        let bytes: Vec<u8> = core::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            (state >> 11) as u8
+        })
+        .take(5000)
+        .collect();
+        let address = fake(move |socket| say(socket, &bytes));
+        fails_with(&["ping", &address, "--timeout", "2"], &["security: "]);
+    }
+}
+
+#[test]
+fn random_bytes_for_a_handshake() {
+    let bytes = [HEADER, b"\x07/noise\n", &[0, 200], &[7; 200]].concat();
+    let address = fake(move |socket| say(socket, &bytes));
+    fails_with(&["ping", &address], &["handshake: "]);
+}
+
+#[test]
+fn a_peer_that_closes_in_the_middle() {
+    fails_with(&["ping", &fake(drop)], &["security: "]);
+    fails_with(&["ping", &fake(|socket| say(socket, &HEADER[..7]))], &["security: ", "ended"]);
+    fails_with(&["ping", &fake(|socket| say(socket, HEADER))], &["security: ", "ended"]);
+    let bytes = [HEADER, b"\x07/noise\n", &[0, 200, 1, 2, 3]].concat();
+    fails_with(&["ping", &fake(move |socket| say(socket, &bytes))], &["handshake: ", "ended"]);
+}
+
+#[test]
+fn a_silent_peer() {
+    let address = fake(drain);
+    let line = within(Duration::from_secs(4), || fails(&["ping", &address, "--timeout", "1"], 1));
+    assert!(line.contains("security: not done within 1s"), "{line}");
+}
+
+#[test]
+fn a_peer_that_drips() {
+    let address = fake(|mut socket| {
+        for byte in HEADER {
+            std::thread::sleep(Duration::from_millis(200));
+            if socket.write_all(&[*byte]).is_err() {
+                return;
+            }
+        }
+    });
+    let line = within(Duration::from_secs(4), || fails(&["echo", &address, "--timeout", "1"], 1));
+    assert!(line.contains("security: not done within 1s"), "{line}");
+}
+
+#[test]
+fn no_common_security() {
+    let address = fake(|socket| say(socket, &[HEADER, b"\x03na\n"].concat()));
+    fails_with(&["ping", &address], &["security: ", "/noise"]);
+}
+
+#[test]
+fn a_failure_in_json() {
+    let address = fake(|socket| say(socket, &[HEADER, b"\x03na\n"].concat()));
+    let output = sanswarm(&["ping", &address, "--json"]);
+    let (out, err) = texts(&output);
+    let told = objects(&out);
+    assert_eq!((output.status.code(), told.len(), err.lines().count()), (Some(1), 1, 1), "{out}{err}");
+    assert_eq!((&told[0]["ok"], &told[0]["code"]), (&false.into(), &"nothing-in-common".into()));
+    assert!(err.contains(told[0]["error"].as_str().unwrap()));
+    let attempt = &told[0]["attempts"][0];
+    assert_eq!(attempt["stage"], "security");
+    assert!(address.starts_with(attempt["address"].as_str().unwrap()), "{attempt}");
+    assert!(attempt["ms"].as_f64().is_some());
+}
+
+/// A node whose `/echo/1.0.0` does this, if anything.
+fn peer<F>(handler: Option<fn(Stream) -> F>, test: impl FnOnce(&str))
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (_node, address) = runtime.block_on(async {
+        let node = Node::with_new_identity();
+        if let Some(handler) = handler {
+            node.set_stream_handler(ProtocolName::from_static("/echo/1.0.0"), handler);
+        }
+        let bound = node.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+        let address = format!("{bound}/p2p/{}", node.id());
+        (node, address)
+    });
+    test(&address);
+}
+
+async fn flip(mut stream: Stream) {
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all).await;
+    all[500] ^= 1;
+    let _ = stream.write_all(&all).await;
+    let _ = stream.shutdown().await;
+}
+
+async fn shorten(mut stream: Stream) {
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all).await;
+    let _ = stream.write_all(&all[1..]).await;
+    let _ = stream.shutdown().await;
+}
+
+async fn lengthen(mut stream: Stream) {
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all).await;
+    let _ = stream.write_all(&all).await;
+    let _ = stream.write_all(b"!").await;
+    let _ = stream.shutdown().await;
+}
+
+async fn swallow(mut stream: Stream) {
+    while let Ok(Some(_)) = stream.read_bytes().await {}
+    core::future::pending::<()>().await;
+}
+
+async fn refuse(stream: Stream) {
+    stream.reset();
+}
+
+#[test]
+fn an_unknown_protocol() {
+    peer(None::<fn(Stream) -> core::future::Ready<()>>, |address| {
+        fails_with(&["echo", address], &["stream: ", "speaks none of /echo/1.0.0"]);
+    });
+}
+
+#[test]
+fn an_echo_that_is_none() {
+    fn args(address: &str) -> [&str; 6] {
+        ["echo", address, "--bytes", "1000", "--timeout", "1"]
+    }
+    peer(Some(flip), |address| fails_with(&args(address), &["echo: stream 0: other bytes"]));
+    peer(Some(shorten), |address| fails_with(&args(address), &["echo: stream 0: 999 bytes came back of 1000"]));
+    peer(Some(lengthen), |address| fails_with(&args(address), &["echo: stream 0: 1001 bytes came back of 1000"]));
+    peer(Some(swallow), |address| fails_with(&args(address), &["echo: not done within 1s"]));
+    peer(Some(refuse), |address| fails_with(&args(address), &["echo: stream 0: ", "reset"]));
+}
+
+#[test]
+fn a_listener_outlives_all_of_them() {
+    let listener = Listener::start(&["--timeout", "1"]);
+    let socket = listener.socket();
+    let mut open = Vec::new();
+    let noise = [HEADER, b"\x07/noise\n", &[0, 32], &[9; 32], &[0, 5], b"hello"].concat();
+    for bytes in [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), &[0xff; 3000], b"", HEADER, &noise, &[0; 100]] {
+        for keep in [false, true] {
+            let mut raw = TcpStream::connect(&socket).unwrap();
+            let _ = raw.write_all(bytes);
+            if keep {
+                open.push(raw);
+            }
+        }
+    }
+    ok(&["echo", &listener.address, "--bytes", "100K"]);
+    // Those that stay silent are closed.
+    for mut raw in open {
+        raw.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+        let mut block = [0; 1024];
+        let end = loop {
+            match raw.read(&mut block) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) => break error.kind() == std::io::ErrorKind::ConnectionReset,
+            }
+        };
+        assert!(end, "an idle connection was not closed");
+    }
+    ok(&["ping", &listener.address, "--count", "1"]);
+}
+
+#[test]
+fn output_that_nobody_reads_ends_the_command_without_a_word() {
+    let listener = Listener::start(&[]);
+    let args = ["ping", &listener.address, "--count", "20"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sanswarm"));
+    let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = within(Duration::from_secs(10), || child.wait_with_output().unwrap());
+    assert_eq!((output.status.code(), texts(&output).1.as_str()), (Some(1), ""));
+}
