@@ -77,7 +77,7 @@ impl Report {
         if json {
             let object = Object::new().flag("ok", true).text("peer", connected.peer);
             let object = object.text("security", connected.security()).text("muxer", connected.muxer);
-            let object = object.number("bytes", total / streams as u64).number("streams", streams as u64);
+            let object = object.number("total_bytes", total).number("streams", streams as u64);
             let object = object.text("sha256", digest).decimal("seconds", seconds);
             return output::line(object.decimal("mib_per_second", rate).end());
         }

@@ -73,7 +73,7 @@ trips and bytes, then the throughput.
     "
 
 JSON: one object a step (step, name, at_ms, took_ms, round_trips, bytes_out, bytes_in), then
-  {\"ok\":true,\"bytes\":N,\"streams\":K,\"sha256\":\"...\",\"seconds\":S,\"mib_per_second\":R}
+  {\"ok\":true,\"total_bytes\":N,\"streams\":K,\"sha256\":\"...\",\"seconds\":S,\"mib_per_second\":R}
 
 example:
   sanswarm demo --bytes 256M --streams 16"
@@ -140,7 +140,7 @@ Memory does not grow with the number of bytes: they are made as they are sent, a
 The digest is the SHA-256 of the stream; of several streams, the SHA-256 of their digests in order.
 
 JSON: {\"event\":\"connected\",...}, then
-  {\"ok\":true,\"peer\":\"...\",\"bytes\":N,\"streams\":K,\"sha256\":\"...\",\"seconds\":S,\"mib_per_second\":R}
+  {\"ok\":true,\"peer\":\"...\",\"total_bytes\":N,\"streams\":K,\"sha256\":\"...\",\"seconds\":S,\"mib_per_second\":R}
 
 example:
   sanswarm echo /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --bytes 64M --streams 4"

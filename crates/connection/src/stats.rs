@@ -94,3 +94,28 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mark_is_made_once() {
+        let at = Instant::from_micros;
+        let mut turns = Turns::new(at(10));
+        turns.sent(5);
+        turns.received(7);
+        turns.mark(at(12), false, false);
+        turns.mark(at(13), true, false);
+        turns.sent(9);
+        turns.mark(at(15), true, true);
+        turns.sent(11);
+        turns.mark(at(20), true, true);
+        let stats = turns.stats(3);
+        let mark = |micros, bytes_out| {
+            Some(Mark { after: Duration::from_micros(micros), round_trips: 1, bytes_in: 7, bytes_out })
+        };
+        assert_eq!((stats.secured, stats.ready), (mark(3, 5), mark(5, 9)));
+        assert_eq!((stats.round_trips, stats.bytes_in, stats.bytes_out, stats.streams), (1, 7, 11, 3));
+    }
+}

@@ -82,6 +82,8 @@ pub(crate) struct LinkState {
 pub(crate) struct Slot {
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
+    /// Bytes read since the task was last told to look whether credit is due.
+    pub(crate) read: usize,
     /// It was open before the agreement, which did not come about.
     pub(crate) refusal: Option<Refusal>,
 }
