@@ -238,7 +238,7 @@ impl Connection {
         match &mut self.phase {
             Phase::Upgrade(upgrade) if now >= upgrade.deadline => {
                 let after = self.config.limits.upgrade_timeout;
-                let error = Error::Timeout { stage: upgrade.stage(), after };
+                let error = Error::Timeout { stage: upgrade.stage(), after, offered: upgrade.offered() };
                 self.end(now, Err(error));
             }
             Phase::Ended { deadline, overdue, .. } if now >= *deadline => *overdue = true,
@@ -433,7 +433,7 @@ impl Connection {
             Phase::Streams if self.streams.is_held() => return false,
             Phase::Streams if recv.is_eof() => match self.streams.running() {
                 0 if recv.is_empty() => Ok(CloseReason::Remote),
-                streams => Err(Error::Eof { stage: Stage::Streams, streams }),
+                streams => Err(Error::Eof { stage: Stage::Streams, streams, offered: Vec::new() }),
             },
             Phase::Streams if self.streams.is_drained() => Ok(CloseReason::Remote),
             _ => return false,

@@ -78,6 +78,8 @@ pub enum Error {
         stage: Stage,
         /// The limit that passed.
         after: Duration,
+        /// What we offer at this stage, while it is negotiated.
+        offered: Vec<ProtocolName>,
     },
     /// The peer's bytes ended in the middle of something.
     Eof {
@@ -85,6 +87,8 @@ pub enum Error {
         stage: Stage,
         /// Streams that were open.
         streams: usize,
+        /// What we offer at this stage, while it is negotiated.
+        offered: Vec<ProtocolName>,
     },
     /// A protocol was configured that is not built in, or none was configured for the stage.
     NotBuiltIn {
@@ -148,11 +152,15 @@ impl fmt::Display for Error {
             Self::WrongPeer { expected, got } => write!(f, "handshake: expected peer {expected}, but {got} answered"),
             #[cfg(feature = "yamux")]
             Self::Yamux(error) => write!(f, "yamux: {error}"),
-            Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
-            Self::Eof { stage: Stage::Streams, streams } => {
+            Self::Timeout { stage, after, offered } => {
+                write!(f, "{stage}: not done within {after:?}{}", Offer(offered))
+            }
+            Self::Eof { stage: Stage::Streams, streams, .. } => {
                 write!(f, "the peer's bytes ended with {streams} streams open")
             }
-            Self::Eof { stage, .. } => write!(f, "{stage}: the peer's bytes ended in the middle"),
+            Self::Eof { stage, offered, .. } => {
+                write!(f, "{stage}: the peer's bytes ended in the middle{}", Offer(offered))
+            }
             Self::NotBuiltIn { stage } => write!(f, "{stage}: none of the configured protocols is built in"),
         }
     }
@@ -168,6 +176,15 @@ impl core::error::Error for Error {
             Self::Yamux(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+/// Says what we offer, where there is something.
+struct Offer<'a>(&'a [ProtocolName]);
+
+impl fmt::Display for Offer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "; we offered {}", List(self.0)) }
     }
 }
 

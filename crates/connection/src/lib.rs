@@ -14,15 +14,21 @@
 //! # Driving it
 //!
 //! ```text
-//! if recv.wants() { match sock.read(recv.spare())? { 0 => recv.set_eof(), n => recv.filled(n) } }
-//! while let Some(event) = conn.poll_event(now, &mut recv)? { app(event) }
-//! while conn.poll_transmit(now, &mut send) > 0 {}
-//! if !send.ready().is_empty() { let n = sock.write(send.ready())?; send.sent(n); }  // then round again
-//! let next = conn.poll_timeout();
+//! loop {
+//!     if recv.wants() { match sock.read(recv.spare())? { 0 => recv.set_eof(), n => recv.filled(n) } }
+//!     loop {
+//!         while let Some(event) = conn.poll_event(now, &mut recv)? { app(event) }
+//!         if conn.poll_transmit(now, &mut send) > 0 { continue }
+//!         match conn.poll_event(now, &mut recv)? { Some(event) => app(event), None => break }
+//!     }
+//!     if !send.ready().is_empty() { let n = sock.write(send.ready())?; send.sent(n); continue }
+//!     match conn.hangup(&send) { No => {}, Write => sock.shutdown(Write)?, Both => break }
+//!     wait(conn.poll_timeout());
+//! }
 //! ```
 //!
 //! Calls may come in any order; a late call delays and never corrupts. After [`handle_timeout`](Connection::handle_timeout)
-//! and after any command, poll again. [`hangup`](Connection::hangup) says what to do with the socket in the end.
+//! and after any command, poll again. An error ends the events, not the driver: it goes on sending, and drops what comes in. [`hangup`](Connection::hangup) says what to do with the socket in the end.
 //!
 //! # States
 //!

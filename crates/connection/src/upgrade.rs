@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use libp2p_identity::PeerId;
+use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::{Greeting, Mode, Negotiator, Outcome};
 #[cfg(feature = "noise")]
 use sanswarm_noise::{Claim, Handshake};
@@ -96,7 +97,16 @@ impl Upgrade {
 
     /// The error for an end of the input at this point; `None` where all that is missing is our own answer.
     pub(crate) fn eof(&self) -> Option<Error> {
-        (self.stage < Stage::Streams).then_some(Error::Eof { stage: self.stage, streams: 0 })
+        (self.stage < Stage::Streams).then(|| Error::Eof { stage: self.stage, streams: 0, offered: self.offered() })
+    }
+
+    /// What we offer at this stage, while it is negotiated.
+    pub(crate) fn offered(&self) -> Vec<ProtocolName> {
+        match self.stage {
+            Stage::Security => self.config.security_names.list.to_vec(),
+            Stage::Muxer => self.config.muxer_names.list.to_vec(),
+            Stage::Handshake | Stage::Streams => Vec::new(),
+        }
     }
 
     /// Uses what it can of the input.

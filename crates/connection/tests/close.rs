@@ -78,7 +78,7 @@ fn an_end_of_input_with_streams_open_is_an_error_that_counts_them() {
     pair.run();
     pair.a.recv.set_eof();
     pair.a.settle(now());
-    assert_eq!(pair.a.error, Some(Error::Eof { stage: Stage::Streams, streams: 3 }));
+    assert_eq!(pair.a.error, Some(Error::Eof { stage: Stage::Streams, streams: 3, offered: vec![] }));
     assert_eq!(pair.a.error.as_ref().unwrap().to_string(), "the peer's bytes ended with 3 streams open");
     assert_eq!(pair.a.conn.read(ids[0]), Err(ReadError::Closed), "never a clean end");
 }
@@ -97,7 +97,7 @@ fn an_end_of_input_inside_a_frame_is_an_error() {
     pair.a.recv.feed(&[0]);
     pair.a.recv.set_eof();
     pair.a.settle(now());
-    assert_eq!(pair.a.error, Some(Error::Eof { stage: Stage::Streams, streams: 0 }));
+    assert_eq!(pair.a.error, Some(Error::Eof { stage: Stage::Streams, streams: 0, offered: vec![] }));
 }
 
 #[test]

@@ -39,7 +39,11 @@ fn another_peer_than_the_one_dialled_is_an_error_that_names_both() {
     assert_eq!(error, Error::WrongPeer { expected: peer(99), got: peer(LISTENER) });
     let text = error.to_string();
     assert!(text.contains(&peer(99).to_string()) && text.contains(&peer(LISTENER).to_string()));
-    assert_eq!(pair.b.error, Some(Error::Eof { stage: Stage::Handshake, streams: 0 }), "it never learns who dialled");
+    assert_eq!(
+        pair.b.error,
+        Some(Error::Eof { stage: Stage::Handshake, streams: 0, offered: vec![] }),
+        "it never learns who dialled"
+    );
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn an_end_at_any_byte_is_eof_at_the_stage_that_was_reached() {
 
 fn check_cut(end: &End, cut: usize) {
     match &end.error {
-        Some(Error::Eof { stage, streams }) => {
+        Some(Error::Eof { stage, streams, .. }) => {
             assert_eq!(*stage == Stage::Streams, end.is_ready(), "{cut}");
             assert!(*streams <= 1, "{cut}");
             assert!(cut > 0 || *stage == Stage::Security);
@@ -281,7 +285,10 @@ fn a_silent_peer_is_a_timeout_at_the_deadline() {
         assert_eq!(end.error, None);
         end.conn.handle_timeout(deadline.at);
         end.settle(deadline.at);
-        assert_eq!(end.error, Some(Error::Timeout { stage: Stage::Security, after: secs(15) }));
+        assert_eq!(
+            end.error,
+            Some(Error::Timeout { stage: Stage::Security, after: secs(15), offered: vec![name("/noise")] })
+        );
         assert_eq!(end.error.unwrap().to_string(), "security: not done within 15s");
     }
 }
@@ -294,7 +301,7 @@ fn a_peer_that_stops_in_the_handshake_is_a_timeout_there() {
     pair.a.settle(now());
     pair.a.conn.handle_timeout(now() + secs(15));
     pair.a.settle(now() + secs(15));
-    assert_eq!(pair.a.error, Some(Error::Timeout { stage: Stage::Handshake, after: secs(15) }));
+    assert_eq!(pair.a.error, Some(Error::Timeout { stage: Stage::Handshake, after: secs(15), offered: vec![] }));
 }
 
 #[test]

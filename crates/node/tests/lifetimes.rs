@@ -31,7 +31,7 @@ fn close_delivers_what_was_written() {
     assert!(net.users[B].got[&theirs] == data);
     assert_eq!(net.users[A].disconnected(a).len(), 1);
     assert_eq!(reason(net.users[A].disconnected(a)[0]), &Ok(CloseReason::Local));
-    let lost = ConnectionError::Eof { stage: Stage::Streams, streams: 1 };
+    let lost = ConnectionError::Eof { stage: Stage::Streams, streams: 1, offered: vec![] };
     assert_eq!(reason(net.users[B].disconnected(b)[0]), &Err(lost), "a stream was open there");
 }
 
@@ -202,7 +202,7 @@ fn a_broken_socket_ends_the_connection_at_once_without_a_goodbye() {
     net.cut(0);
     net.run();
     for (user, conn) in [(A, a), (B, b)] {
-        let lost = ConnectionError::Eof { stage: Stage::Streams, streams: 1 };
+        let lost = ConnectionError::Eof { stage: Stage::Streams, streams: 1, offered: vec![] };
         assert_eq!(net.users[user].disconnected(conn).len(), 1);
         assert_eq!(reason(net.users[user].disconnected(conn)[0]), &Err(lost));
         assert!(net.users[user].node.stats(conn).is_none(), "gone in no time");

@@ -156,7 +156,7 @@ impl Link {
             return;
         }
         // Streams of ours that nobody asked for, such as the one for pings, do not make an end of the input an error.
-        if let Err(connection::Error::Eof { stage: Stage::Streams, streams }) = result {
+        if let Err(connection::Error::Eof { stage: Stage::Streams, streams, .. }) = result {
             if streams <= self.services.len() {
                 result = Ok(CloseReason::Remote);
             }
