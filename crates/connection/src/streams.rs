@@ -24,7 +24,8 @@ pub(crate) struct Streams {
     names: Arc<Names>,
     session: Option<Session>,
     table: Slab<Stream>,
-    /// By the slot of the muxer's id: the muxer uses a slot again only after the stream in it has gone.
+    /// By the slot of the muxer's id: the last stream that had it. The muxer uses a slot again once it has forgotten the
+    /// stream in it, which may be before the user has read it to its end.
     by_mux: Vec<Option<StreamId>>,
     /// Outbound streams opened before there is a muxer.
     early: VecDeque<StreamId>,
@@ -364,7 +365,10 @@ impl Streams {
             self.negotiating -= 1;
         }
         if let Some(mux) = stream.mux {
-            self.by_mux[mux.index()] = None;
+            // The muxer may have forgotten the stream before we do, and have given its slot to another.
+            if let Some(entry) = self.by_mux.get_mut(mux.index()).filter(|entry| **entry == Some(id)) {
+                *entry = None;
+            }
             if let (true, Some(session)) = (reset, &mut self.session) {
                 session.reset(mux);
             }

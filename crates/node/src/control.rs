@@ -20,7 +20,7 @@ use crate::{
 mod driver;
 mod within;
 
-/// Who to dial, who may stay, who handles what. It makes the [`Link`]s, and never sees a byte of theirs.
+/// Who to dial, who may stay, who handles what. It makes the [`Link`](crate::Link)s, and never sees a byte of theirs.
 ///
 /// Drive it with facts (`handle_dialed`, `handle_accepted`, …), carry its [messages](Self::poll_link) to the links and
 /// [theirs](Self::handle_control) back, and do what [`poll_action`](Self::poll_action) says.

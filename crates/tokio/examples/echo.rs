@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const ECHO: ProtocolName = ProtocolName::from_static("/echo/1.0.0");
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let (alice, bob) = (Node::with_new_identity(), Node::with_new_identity());
 
     let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse()?).await?;

@@ -1,5 +1,7 @@
 //! What a node hears of peers that are not there, not themselves, or no peers at all.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use core::time::Duration;

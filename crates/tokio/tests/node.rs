@@ -1,5 +1,7 @@
 //! The life of a node.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use core::time::Duration;

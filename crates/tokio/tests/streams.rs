@@ -1,5 +1,7 @@
 //! Streams over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use core::time::Duration;
@@ -21,8 +23,8 @@ async fn pair() -> (Node, Node, Stream, Stream) {
         core::future::ready(())
     });
     let alice = Node::with_new_identity();
-    let ours = alice.open_stream(ECHO, info).await.unwrap();
-    let theirs = receiver.recv().await.unwrap();
+    let ours = alice.open_stream(ECHO, info).await.expect("bob listens");
+    let theirs = receiver.recv().await.expect("bob's handler");
     (alice, bob, ours, theirs)
 }
 
