@@ -419,7 +419,16 @@ impl Connection {
             }
             self.start_streams();
         }
-        self.streams.poll_transmit(now, send);
+        // The room that is seen here makes streams writable, whose negotiations may be due then. Done at once, a driver
+        // that finds nothing to send and no event may rest.
+        let mut quiet = 0;
+        while quiet < 2 {
+            quiet = if self.streams.poll_transmit(now, send) > 0 { 0 } else { quiet + 1 };
+            self.streams.poll_writable(&mut self.events);
+            if !self.streams.is_due() {
+                break;
+            }
+        }
         Ok(())
     }
 

@@ -387,6 +387,11 @@ impl Streams {
         n + self.session.as_mut().map_or(0, |session| session.poll_transmit(now, send))
     }
 
+    /// Whether a stream owes a negotiation message.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// Passes on whose turn it is to write.
     pub(crate) fn poll_writable(&mut self, events: &mut VecDeque<Event>) {
         while let Some(mux) = self.session.as_mut().and_then(Session::poll_writable) {

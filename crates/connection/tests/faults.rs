@@ -289,7 +289,7 @@ fn a_silent_peer_is_a_timeout_at_the_deadline() {
             end.error,
             Some(Error::Timeout { stage: Stage::Security, after: secs(15), offered: vec![name("/noise")] })
         );
-        assert_eq!(end.error.unwrap().to_string(), "security: not done within 15s");
+        assert_eq!(end.error.unwrap().to_string(), "security: not done within 15s; we offered /noise");
     }
 }
 

@@ -415,3 +415,20 @@ fn a_larger_window_is_granted() {
     assert_eq!(pair.b.read_all(inbound).len(), 1024 * 1024);
     assert!(pair.a.opened(id));
 }
+
+#[test]
+fn a_stream_read_late_does_not_take_the_next_one_along() {
+    let mut pair = Pair::ready(&[ECHO]);
+    pair.a.reads = false;
+    let first = pair.a.request(&[ECHO], Open::Wait, b"early");
+    pair.run();
+    // Both sides have finished and the muxer has forgotten it; the next stream gets its slot there.
+    let second = pair.a.open(&[ECHO], Open::Wait);
+    pair.run();
+    assert_eq!(pair.a.read_all(first), b"early");
+    assert_eq!(pair.a.conn.read(first), Err(ReadError::Gone), "read to its end");
+    pair.a.reads = true;
+    pair.a.send_all(second, b"late");
+    pair.run();
+    assert_eq!(pair.a.got[&second], b"late");
+}

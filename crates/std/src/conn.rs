@@ -75,6 +75,8 @@ pub(crate) struct Slot {
     pub(crate) wait: Arc<Wait>,
     /// The rest of a slice that a read took in part.
     pub(crate) unread: Bytes,
+    /// Bytes taken from the link since the write thread was told that credit may be due.
+    pub(crate) taken: usize,
     /// All was read to the peer's end.
     pub(crate) at_end: bool,
     /// We have finished our side.

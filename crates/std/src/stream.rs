@@ -15,6 +15,10 @@ use sanswarm::{Instant, PeerId, ProtocolName, ReadError, Refusal, StreamId, Writ
 
 use crate::conn::{Conn, Guard, Wait};
 
+/// So much is read from a stream before the write thread looks whether credit is due. Credit is given back in steps of half
+/// a window, which is 128 KiB or more: a peer never waits for less.
+const TELL_BYTES: usize = 16 * 1024;
+
 /// A stream to a peer. As with a `TcpStream`, `&Stream` reads and writes too, so that two threads can share it, and
 /// [`try_clone`](Self::try_clone) gives a second handle on the same stream.
 ///
@@ -127,7 +131,6 @@ impl Handle {
         let until = self.until(&self.read_timeout);
         let mut inner = conn.lock();
         loop {
-            let now = conn.now();
             let state = &mut *inner;
             let Some(slot) = state.slots.get_mut(&self.id) else { return Err(reset(ReadError::Gone)) };
             if slot.at_end {
@@ -136,9 +139,10 @@ impl Handle {
             if slot.unread.is_empty() {
                 match state.link.read(self.id) {
                     Ok(Some(slice)) => {
+                        slot.taken += slice.len();
                         slot.unread = slice;
-                        // Credit may be due.
-                        if state.link.poll_transmit(now, &mut state.send) > 0 {
+                        if slot.taken >= TELL_BYTES {
+                            slot.taken = 0;
                             conn.wake_writer(state);
                         }
                         continue;
