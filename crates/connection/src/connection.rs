@@ -421,6 +421,10 @@ impl Connection {
         }
         // The room that is seen here makes streams writable, whose negotiations may be due then. Done at once, a driver
         // that finds nothing to send and no event may rest.
+        if let Phase::Ended { .. } = self.phase {
+            self.streams.poll_transmit(now, send); // the goodbye; nothing is told any more
+            return Ok(());
+        }
         let mut quiet = 0;
         while quiet < 2 {
             quiet = if self.streams.poll_transmit(now, send) > 0 { 0 } else { quiet + 1 };

@@ -165,3 +165,19 @@ fn a_flood_of_pings_is_answered_as_fast_as_it_is_read() {
     assert_eq!(answered, 12 * 1000 + 12, "also those that were held when the input ended, and GoAway");
     assert_eq!(pair.b.events[1..], [closed(CloseReason::Remote)]);
 }
+
+/// Found by fuzzing: the goodbye saw room, and told a writer of it who had been told of the end.
+#[test]
+fn nothing_is_told_after_the_end() {
+    let mut pair = Pair::ready(&[ECHO]);
+    let id = pair.a.open(&[ECHO], Open::Wait);
+    pair.run();
+    let payload = vec![0; 1 << 20];
+    assert!(pair.a.write(id, &payload) < payload.len(), "the buffer is full, and `Writable` is owed");
+    pair.a.conn.close(now());
+    pair.a.poll(now());
+    assert_eq!(pair.a.events.last(), Some(&closed(CloseReason::Local)));
+    pair.a.send.sent(usize::MAX);
+    pair.a.conn.poll_transmit(now(), &mut pair.a.send);
+    assert_eq!(pair.a.conn.poll_event(now(), &mut pair.a.recv), Ok(None));
+}
