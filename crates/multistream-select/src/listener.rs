@@ -7,7 +7,7 @@ use sanswarm_multistream::{HEADER_LINE, LS, NA_LINE, decode};
 use crate::{
     Error, Greeting, Limits, Names, Outcome, Seen,
     names::Found,
-    negotiator::{Message, header},
+    negotiator::{Sink, header},
 };
 
 #[derive(Clone, Debug)]
@@ -98,35 +98,47 @@ impl Listener {
         }
         self.na_due += 1;
         self.na_behind_list += u32::from(self.list_due);
-        self.refused = Some(Seen::new(text));
+        self.refused.get_or_insert(Seen::NOTHING).set(text);
     }
 
-    /// The next message to be sent.
-    #[inline]
-    pub(crate) fn due(&self) -> Option<Message<'_>> {
-        if self.header_due {
-            return Some(Message::Line(HEADER_LINE));
-        }
-        if self.na_due > self.na_behind_list {
-            return Some(Message::Line(NA_LINE));
-        }
-        if self.list_due {
-            return self.names.list().map(Message::Line);
-        }
-        self.names.name(self.echo_due.as_ref()?).map(|name| Message::Text(name.as_bytes()))
+    pub(crate) fn is_due(&self) -> bool {
+        self.header_due || self.na_due > 0 || self.list_due || self.echo_due.is_some()
     }
 
-    /// Says that what was due has been written.
-    pub(crate) fn wrote(&mut self) {
+    /// Writes what is due: the header, the refusals around the list, the echo.
+    pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
         if self.header_due {
+            if !sink.line(HEADER_LINE) {
+                return;
+            }
             (self.header_due, self.header_sent) = (false, true);
-        } else if self.na_due > self.na_behind_list {
-            self.na_due -= 1;
-        } else if self.list_due {
-            (self.list_due, self.na_behind_list) = (false, 0);
-        } else {
+        }
+        if (self.na_due > 0 || self.list_due) && !self.transmit_refusals(sink) {
+            return;
+        }
+        if let Some(found) = &self.echo_due
+            && self.names.name(found).is_none_or(|name| sink.text(name.as_bytes()))
+        {
             self.echo_due = None;
         }
+    }
+
+    /// Returns whether all went.
+    fn transmit_refusals(&mut self, sink: &mut impl Sink) -> bool {
+        while self.na_due > self.na_behind_list {
+            if !sink.line(NA_LINE) {
+                return false;
+            }
+            self.na_due -= 1;
+        }
+        if self.list_due {
+            if !self.names.list().is_none_or(|list| sink.line(list)) {
+                return false;
+            }
+            (self.list_due, self.na_behind_list) = (false, 0);
+            return self.transmit_refusals(sink);
+        }
+        true
     }
 
     pub(crate) fn refused(&self) -> Option<&Seen> {

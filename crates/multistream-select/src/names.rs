@@ -92,7 +92,7 @@ impl Names {
     pub(crate) fn find(&self, name: &[u8]) -> Option<Found> {
         match self.index(name) {
             Some(index) => Some(Found::Known(index)),
-            None => self.matched(name),
+            None => self.matched(name, self.predicate.as_deref()?),
         }
     }
 
@@ -125,8 +125,7 @@ impl Names {
     }
 
     #[cold]
-    fn matched(&self, name: &[u8]) -> Option<Found> {
-        let predicate = self.predicate.as_ref()?;
+    fn matched(&self, name: &[u8], predicate: &Predicate) -> Option<Found> {
         let name = ProtocolName::try_from(name).ok()?;
         predicate(&name).then_some(Found::Matched(name))
     }
@@ -157,12 +156,11 @@ fn hash(name: &[u8]) -> usize {
     for word in words {
         state = mix(state, u64::from_le_bytes(*word));
     }
-    let mut last = 0;
-    for byte in rest {
-        last = last << 8 | u64::from(*byte);
-    }
-    state = mix(state, last);
-    (state >> 32) as usize
+    let last = match name.last_chunk() {
+        Some(word) => u64::from_le_bytes(*word), // some bytes once more: no matter to a hash
+        None => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    (mix(state, last) >> 32) as usize
 }
 
 impl fmt::Debug for Names {
