@@ -6,7 +6,7 @@ use sanswarm_multistream::{HEADER, HEADER_LINE, NA, ProtocolName, decode};
 
 use crate::{
     Error, Limits, Outcome, Seen,
-    negotiator::{Message, header},
+    negotiator::{Sink, header},
 };
 
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct Dialer {
     names: Arc<[ProtocolName]>,
     lazy: bool,
     header_sent: bool,
-    header_seen: bool,
+    pub(crate) header_seen: bool,
     /// `names[..proposed]` have been written.
     proposed: usize,
     /// The name that the next answer is about. An answer that comes before its proposal was written counts too, or
@@ -54,24 +54,25 @@ impl Dialer {
         Ok((used, Some(Outcome::Refused)))
     }
 
-    /// The next message to be sent.
-    pub(crate) fn due(&self) -> Option<Message<'_>> {
-        if !self.header_sent {
-            return if self.names.is_empty() { None } else { Some(Message::Line(HEADER_LINE)) };
-        }
-        if self.proposed > self.turn {
-            None
-        } else {
-            self.names.get(self.proposed).map(|name| Message::Text(name.as_bytes()))
-        }
+    pub(crate) fn is_due(&self) -> bool {
+        !self.names.is_empty() && (!self.header_sent || self.proposed <= self.turn && self.proposed < self.names.len())
     }
 
-    /// Says that what was due has been written.
-    pub(crate) fn wrote(&mut self) {
-        if self.header_sent {
-            self.proposed += 1;
-        } else {
+    /// Writes what is due: the header once, and each proposal when its turn has come.
+    pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
+        if !self.header_sent {
+            if self.names.is_empty() || !sink.line(HEADER_LINE) {
+                return;
+            }
             self.header_sent = true;
+        }
+        while self.proposed <= self.turn
+            && let Some(name) = self.names.get(self.proposed)
+        {
+            if !sink.text(name.as_bytes()) {
+                return;
+            }
+            self.proposed += 1;
         }
     }
 

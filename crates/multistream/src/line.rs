@@ -83,21 +83,21 @@ pub fn encode(text: &[u8], out: &mut impl BufMut) {
 }
 
 /// Appends `text` as a line to what a connection sends, if there is room for all of it. Returns whether there was.
+#[inline]
 #[must_use]
 pub fn append(text: &[u8], out: &mut SendBuf) -> bool {
-    const SHORT: usize = 64;
-    if text.len() <= SHORT - 2 {
-        // Most names: gathered here first, so that the buffer does its sums once.
-        let mut line = [0; SHORT];
-        line[0] = text.len() as u8 + 1;
-        line[1..=text.len()].copy_from_slice(text);
-        line[text.len() + 1] = b'\n';
-        return out.append(&line[..text.len() + 2]);
+    let len = text.len() + 1;
+    if len < 0x80 {
+        return out.append_parts([&[len as u8], text, b"\n"]);
     }
-    let len = encoded_len(text);
+    append_long(text, out)
+}
+
+#[cold]
+fn append_long(text: &[u8], out: &mut SendBuf) -> bool {
     let mut buffer = put_varint::usize_buffer();
     let head = put_varint::usize(text.len() + 1, &mut buffer);
-    out.control_room() >= len && out.append(head) && out.append(text) && out.append(b"\n")
+    out.control_room() > head.len() + text.len() && out.append(head) && out.append(text) && out.append(b"\n")
 }
 
 #[inline]
