@@ -11,9 +11,24 @@ pub struct Key {
 }
 
 impl Key {
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        self.generation
+    }
+
     /// The slot. Small and dense, so that a table beside the slab can be a `Vec`; used again after a removal.
     pub const fn index(self) -> usize {
         self.index as usize
+    }
+}
+
+/// Makes room for `len` values with a quarter to spare: doubling would let half of a table of many streams lie idle.
+pub(crate) fn grow<T>(table: &mut Vec<T>, len: usize) {
+    if table.capacity() < len {
+        table.reserve_exact(len + (len / 4).max(3) - table.len());
     }
 }
 
@@ -76,6 +91,8 @@ impl<T> Slab<T> {
                 index
             }
             None => {
+                let len = self.slots.len() + 1;
+                grow(&mut self.slots, len);
                 self.slots.push(taken);
                 (self.slots.len() - 1) as u32
             }

@@ -90,7 +90,6 @@ mod error;
 mod frame;
 mod input;
 mod ping;
-mod ring;
 mod session;
 mod stream;
 mod transmit;

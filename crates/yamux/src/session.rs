@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use sanswarm_wire::{Deadline, Instant, Role};
+use sanswarm_wire::{Deadline, Instant, Ring, Role, Turns};
 
 use crate::{
     StreamId,
@@ -12,9 +12,7 @@ use crate::{
     frame::GoAway,
     input::Body,
     ping::Pings,
-    ring::Ring,
     stream::{Opening, Sending, Stream, Streams},
-    writer::Writers,
 };
 
 /// What a session has to say.
@@ -72,7 +70,7 @@ pub struct Session {
     pub(crate) opening: Ring,
     /// Streams that may owe a frame without payload, and whose SYN was sent.
     pub(crate) due: Ring,
-    pub(crate) writers: Writers,
+    pub(crate) writers: Turns,
     /// Wire ids that are owed RST.
     pub(crate) resets: VecDeque<u32>,
     pub(crate) pings: Pings,
@@ -97,7 +95,7 @@ impl Session {
             unaccepted: 0,
             opening: Ring::new(),
             due: Ring::new(),
-            writers: Writers::new(),
+            writers: Turns::new(),
             resets: VecDeque::new(),
             pings: Pings::default(),
             body: None,

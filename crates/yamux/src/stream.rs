@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use sanswarm_wire::Slab;
+use sanswarm_wire::{Slab, Turn};
 
 use crate::{
     StreamId,
@@ -45,8 +45,7 @@ pub(crate) struct Stream {
     pub(crate) wire: u32,
     pub(crate) send: SendWindow,
     pub(crate) recv: RecvWindow,
-    /// The bytes left of its turn as a writer.
-    pub(crate) turn: u16,
+    pub(crate) turn: Turn,
     pub(crate) opening: Opening,
     pub(crate) sending: Sending,
     pub(crate) receiving: Receiving,
@@ -55,8 +54,6 @@ pub(crate) struct Stream {
     pub(crate) credit_due: bool,
     /// A writer waits for credit or for its SYN; it joins the ring when that comes.
     pub(crate) parked: bool,
-    /// It was told that it can write and did not.
-    pub(crate) silent: bool,
 }
 
 impl Stream {
@@ -65,14 +62,13 @@ impl Stream {
             wire,
             send: SendWindow::INITIAL,
             recv: RecvWindow::new(window_bytes),
-            turn: 0,
+            turn: Turn::default(),
             opening,
             sending: Sending::Open,
             receiving: Receiving::Open,
             stopped: false,
             credit_due: window_bytes > INITIAL_WINDOW_BYTES,
             parked: false,
-            silent: false,
         }
     }
 

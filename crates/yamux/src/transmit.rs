@@ -13,7 +13,7 @@ impl Session {
     pub fn poll_transmit(&mut self, now: Instant, send: &mut SendBuf) -> usize {
         let mut frames = Frames { send, count: 0 };
         if self.failed.is_none() {
-            self.pass_turn();
+            self.writers.pass(|id| Some(&mut self.streams.get_mut(id)?.turn));
             self.transmit_pings(now, &mut frames);
             self.transmit_resets(&mut frames);
             self.transmit_opening(&mut frames);
@@ -21,7 +21,7 @@ impl Session {
         }
         self.transmit_goodbye(&mut frames);
         let written = frames.count * HEADER_BYTES;
-        self.writers.saw(send);
+        self.writers.saw_room(send.room() > HEADER_BYTES);
         written
     }
 
