@@ -152,9 +152,14 @@ impl Turns {
         }
     }
 
-    /// Gives the memory back if nobody waits.
+    /// Gives the memory back if nobody waits, unless it is of 8 slots or less.
     pub fn release(&mut self) {
         self.line.release();
+    }
+
+    /// The heap memory of the line, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.line.heap_bytes()
     }
 
     fn tried(&mut self, key: Key) {

@@ -88,6 +88,7 @@ extern crate alloc;
 mod config;
 mod error;
 mod frame;
+mod ids;
 mod input;
 mod ping;
 mod session;
