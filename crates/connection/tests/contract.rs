@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
-mod contract;
+mod ends;
 
 use common::{Pair, pattern};
-use contract::{
+use ends::{
     Answer, Ends, Seen, Side,
     sessions::{over_mplex, over_yamux},
     whole::Whole,
@@ -146,7 +146,10 @@ fn line_7_a_reset_is_told_once_and_makes_keys_stale() {
             ends.write_all(by, 0, b"before");
             assert_eq!(ends.reset(by, 0), Answer::Done, "{what}");
             assert_eq!(ends.write(by, 0, b"x"), Err(Answer::Gone), "{what}");
-            assert_eq!((ends.finish(by, 0), ends.stop(by, 0), ends.reset(by, 0)), (Answer::Gone, Answer::Gone, Answer::Gone));
+            assert_eq!(
+                (ends.finish(by, 0), ends.stop(by, 0), ends.reset(by, 0)),
+                (Answer::Gone, Answer::Gone, Answer::Gone)
+            );
             ends.settle();
             let (ours, theirs) = (ends.seen(by, 0), ends.seen(by.other(), 0));
             assert_eq!((ours.reset, theirs.reset, theirs.finished), (0, 1, 0), "{what}");

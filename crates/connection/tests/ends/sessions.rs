@@ -100,8 +100,8 @@ macro_rules! ends {
             }
 
             fn read(&mut self) {
-                for (key, inbox) in &mut self.inboxes {
-                    while let (false, Some(slice)) = (self.paused.contains(key), inbox.pop()) {
+                for (key, inbox) in self.inboxes.iter_mut().filter(|(key, _)| !self.paused.contains(key)) {
+                    while let Some(slice) = inbox.pop() {
                         self.session.consumed(*key, slice.len());
                         self.seen.entry(*key).or_default().data.extend_from_slice(&slice);
                     }
@@ -209,10 +209,18 @@ ends!(mplex);
 
 pub(crate) fn over_yamux() -> Pair<yamux::Session> {
     let session = |role| yamux::Session::new(role, yamux::Config::default());
-    Pair { a: End::<yamux::Session>::new(session(Role::Dialer)), b: End::<yamux::Session>::new(session(Role::Listener)), has_windows: true }
+    Pair {
+        a: End::<yamux::Session>::new(session(Role::Dialer)),
+        b: End::<yamux::Session>::new(session(Role::Listener)),
+        has_windows: true,
+    }
 }
 
 pub(crate) fn over_mplex() -> Pair<mplex::Session> {
     let session = |role| mplex::Session::new(role, mplex::Limits::default());
-    Pair { a: End::<mplex::Session>::new(session(Role::Dialer)), b: End::<mplex::Session>::new(session(Role::Listener)), has_windows: false }
+    Pair {
+        a: End::<mplex::Session>::new(session(Role::Dialer)),
+        b: End::<mplex::Session>::new(session(Role::Listener)),
+        has_windows: false,
+    }
 }
