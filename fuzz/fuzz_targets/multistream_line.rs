@@ -1,0 +1,99 @@
+//! The frame decoder and encoder.
+//!
+//! Input: two bytes, the limit (`limit` below), then any bytes. They are read as a line, as the text of one, and as a
+//! name.
+//!
+//! - Reading gives what the plain reference gives, uses no more than is given, and lends the text from the input.
+//! - A verdict on a front of the input never changes with more bytes, whatever they are.
+//! - What is read is written as the same bytes; `encode`, `encoded_len` and `append` agree, and `append` writes all or
+//!   nothing.
+//! - A limit is exact: one less refuses, any higher gives the same.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sanswarm_fuzz::{Input, reference};
+use sanswarm_multistream::{Error, ProtocolName, append, decode, encode, encoded_len};
+use sanswarm_wire::SendBuf;
+
+fn limit(input: &mut Input<'_>) -> usize {
+    let low = usize::from(input.byte());
+    match input.byte() {
+        0 => 1024,
+        high @ 1..0x40 => usize::from(high - 1) << 8 | low,
+        // Around every power of two: where a length takes a byte more.
+        high @ 0x40..0xc0 => (1usize << (high % 64)).wrapping_add(low).wrapping_sub(128),
+        _ => usize::MAX - low,
+    }
+}
+
+fn read(input: &[u8], limit: usize) {
+    let whole = decode(input, limit);
+    let expected = reference::line(input, limit);
+    assert_eq!(whole.map(|line| line.map(|line| (line.text, line.used))), expected);
+    // Fronts: all while they are short, then those around the places that matter.
+    let used = whole.ok().flatten().map_or(input.len(), |line| line.used);
+    for cut in (0..input.len()).filter(|&cut| cut < 300 || cut.abs_diff(used) < 4) {
+        let part = decode(&input[..cut], limit);
+        assert!(part == Ok(None) || part == whole, "{part:?} at {cut}, then {whole:?}");
+    }
+    let Ok(Some(line)) = whole else {
+        if whole.is_err() {
+            for tail in [&b"\n"[..], b"\x00", &[0xff; 20], b"\x13/multistream/1.0.0\n"] {
+                assert_eq!(decode(&[input, tail].concat(), limit), whole, "a fault that more bytes mend");
+            }
+        }
+        return;
+    };
+    assert!(line.used <= input.len(), "used more than was given");
+    assert!(core::ptr::eq(line.text, &input[line.used - 1 - line.text.len()..line.used - 1]), "not lent");
+    let mut again = Vec::new();
+    encode(line.text, &mut again);
+    assert_eq!(again, &input[..line.used], "one form only");
+    for tail in [&b""[..], b"\n", &[0xff; 20]] {
+        assert_eq!(decode(&[&input[..line.used], tail].concat(), limit), Ok(Some(line)), "the rest matters");
+    }
+    let len = line.text.len() + 1;
+    assert_eq!(decode(input, len), Ok(Some(line)), "a limit that it just meets");
+    assert_eq!(decode(input, usize::MAX), Ok(Some(line)));
+    assert_eq!(decode(input, len - 1), Err(Error::TooLong { limit: len - 1 }));
+}
+
+fn write(text: &[u8], limit: usize, room: usize) {
+    let mut out = Vec::new();
+    encode(text, &mut out);
+    assert_eq!(out.len(), encoded_len(text));
+    let back = decode(&out, limit).map(|line| line.map(|line| (line.text, line.used)));
+    let fits = text.len() < limit;
+    assert_eq!(back, if fits { Ok(Some((text, out.len()))) } else { Err(Error::TooLong { limit }) });
+    for room in [room % (2 * out.len()), out.len() - 1, out.len(), 16 * 1024] {
+        let mut send = SendBuf::new(16 * 1024);
+        let filled = send.control_room().saturating_sub(room);
+        assert!(send.append(&vec![0; filled]));
+        let all = out.len() <= send.control_room();
+        assert_eq!(append(text, &mut send), all, "room for {room}, {} needed", out.len());
+        assert_eq!(&send.ready()[filled..], if all { &out[..] } else { &[] }, "all or nothing");
+    }
+}
+
+fn name(text: &[u8]) {
+    let Ok(text) = core::str::from_utf8(text) else { return };
+    let verdict = ProtocolName::try_from(text);
+    let word = ["na", "ls", "/multistream/1.0.0"].contains(&text);
+    let sound = !text.is_empty() && text.len() <= 1023 && !text.contains('\n') && !word;
+    assert_eq!(verdict.is_ok(), sound, "{verdict:?}");
+    if let Ok(name) = verdict {
+        assert_eq!((name.as_str(), name.as_bytes(), name.to_string()), (text, text.as_bytes(), text.to_string()));
+        assert_eq!(name.clone(), name);
+        assert_eq!(ProtocolName::try_from(text.to_string()), Ok(name));
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input::new(data);
+    let limit = limit(&mut input);
+    let bytes = input.rest();
+    read(bytes, limit);
+    write(bytes, limit, limit ^ bytes.len());
+    name(bytes);
+});
