@@ -14,7 +14,7 @@ pub(crate) struct Dialer {
     names: Arc<[ProtocolName]>,
     lazy: bool,
     header_sent: bool,
-    header_seen: bool,
+    pub(crate) header_seen: bool,
     /// `names[..proposed]` have been written.
     proposed: usize,
     /// The name that the next answer is about. An answer that comes before its proposal was written counts too, or

@@ -27,6 +27,16 @@ pub enum Error {
         /// The limit in proposals.
         limit: u32,
     },
+    /// The proposals of the dialer took more than `limit` bytes.
+    TooManyBytes {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The listener answered `ls` with something that is neither a list nor `na`.
+    NoList {
+        /// The answer.
+        seen: Seen,
+    },
     /// Nothing was agreed upon: the input ended after a refusal, or a listener that had refused met bytes that are no
     /// proposal, as a lazy dialer sends them. This is no fault of the peer.
     Refused,
@@ -46,6 +56,8 @@ impl fmt::Display for Error {
             Self::SecondHeader => f.write_str("the listener sent a second header"),
             Self::Unexpected { seen } => write!(f, "the answer {seen} is neither the name proposed nor a refusal"),
             Self::TooManyProposals { limit } => write!(f, "there were more than {limit} proposals"),
+            Self::TooManyBytes { limit } => write!(f, "the proposals took more than {limit} bytes"),
+            Self::NoList { seen } => write!(f, "the answer {seen} to ls is no list"),
             Self::Refused => f.write_str("no protocol was agreed upon"),
             Self::Eof => f.write_str("the input ended before a protocol was agreed upon"),
             Self::EofInMessage => f.write_str("the input ended inside a message"),

@@ -1,12 +1,17 @@
 //! One end of one negotiation.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::BufMut;
 use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, decode, encode, encoded_len};
 use sanswarm_wire::SendBuf;
 
-use crate::{Error, Limits, Names, Seen, dialer::Dialer, listener::Listener};
+use crate::{
+    Error, Limits, Names, Seen,
+    dialer::Dialer,
+    listener::Listener,
+    query::{Answer, Query},
+};
 
 /// Whether a dialer's payload waits for the agreement. On the wire of the negotiation both look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +38,34 @@ pub enum Outcome {
     /// Both ends will speak this protocol. The next byte is its first.
     Agreed(ProtocolName),
     /// The listener has refused all names of this dialer. A listener never ends so: the dialer may always propose one
-    /// more.
+    /// more. To a [query](Negotiator::query) it says that the listener tells no list.
     Refused,
+    /// The answer to a [query](Negotiator::query): what the listener says it knows, in its order, as it says it. Any
+    /// number of names, none too.
+    Listed(Vec<ProtocolName>),
+}
+
+/// What a negotiator waits for, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// The peer's first message, which must be the header.
+    WantsHeader,
+    /// A listener: a proposal. Nothing has been refused yet.
+    WantsProposal,
+    /// A listener that has refused: a better proposal, or the payload of a lazy dialer.
+    WantsAnother,
+    /// A dialer: the answer to the name in turn.
+    WantsAnswer,
+    /// A query: the list.
+    WantsList,
+    /// Over: [`Outcome::Agreed`].
+    Agreed,
+    /// Over: [`Outcome::Refused`].
+    Refused,
+    /// Over: [`Outcome::Listed`].
+    Listed,
+    /// Over: an error.
+    Failed,
 }
 
 /// One end of one negotiation.
@@ -51,6 +82,7 @@ pub struct Negotiator {
 enum Side {
     Dialer(Dialer),
     Listener(Listener),
+    Query(Query),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +90,7 @@ enum Stage {
     Open,
     Agreed,
     Refused,
+    Listed,
     Failed(Error),
 }
 
@@ -71,6 +104,12 @@ impl Negotiator {
     /// The end that knows `names` and answers.
     pub fn listener(names: Arc<Names>, greeting: Greeting) -> Self {
         Self::new(Side::Listener(Listener::new(names, greeting)))
+    }
+
+    /// A dialer that proposes nothing and asks for the listener's list by `ls`. Few listeners tell one: go and, by default,
+    /// this crate do not. The stream is of no further use then.
+    pub fn query() -> Self {
+        Self::new(Side::Query(Query::default()))
     }
 
     fn new(side: Side) -> Self {
@@ -96,17 +135,21 @@ impl Negotiator {
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(usize, Option<Outcome>), Error> {
         match self.stage {
             Stage::Open => {}
-            Stage::Agreed | Stage::Refused => return Ok((0, None)),
+            Stage::Agreed | Stage::Refused | Stage::Listed => return Ok((0, None)),
             Stage::Failed(error) => return Err(error),
         }
         let result = match &mut self.side {
             Side::Dialer(dialer) => dialer.handle_input(input, &self.limits),
             Side::Listener(listener) => listener.handle_input(input, &self.limits),
+            Side::Query(query) => {
+                query.handle_input(input, &self.limits).map(|(used, answer)| (used, answer.map(told)))
+            }
         };
         match &result {
             Ok((used, None)) => self.partial = *used < input.len(),
             Ok((_, Some(Outcome::Agreed(_)))) => self.stage = Stage::Agreed,
             Ok((_, Some(Outcome::Refused))) => self.stage = Stage::Refused,
+            Ok((_, Some(Outcome::Listed(_)))) => self.stage = Stage::Listed,
             Err(error) => self.stage = Stage::Failed(*error),
         }
         result
@@ -114,14 +157,15 @@ impl Negotiator {
 
     /// Says that the input ends behind what [`handle_input`](Self::handle_input) has seen, and returns what that means:
     /// [`Error::Refused`] after any refusal, [`Error::EofInMessage`], [`Error::Eof`], or [`Error::Agreed`] where all
-    /// is well. An earlier error is returned again.
+    /// is well, a list that was told counted. An earlier error is returned again.
     pub fn handle_eof(&mut self) -> Error {
         let refused = match &self.side {
             Side::Dialer(dialer) => dialer.was_refused(),
             Side::Listener(listener) => listener.refused().is_some(),
+            Side::Query(_) => false,
         };
         let error = match self.stage {
-            Stage::Agreed => return Error::Agreed,
+            Stage::Agreed | Stage::Listed => return Error::Agreed,
             Stage::Refused => return Error::Refused,
             Stage::Failed(error) => error,
             Stage::Open if refused => Error::Refused,
@@ -181,15 +225,35 @@ impl Negotiator {
     pub fn offered(&self) -> &[ProtocolName] {
         match &self.side {
             Side::Dialer(dialer) => dialer.offered(),
-            Side::Listener(_) => &[],
+            Side::Listener(_) | Side::Query(_) => &[],
         }
     }
 
     /// The last proposal that a listener has refused.
     pub fn refused(&self) -> Option<&Seen> {
         match &self.side {
-            Side::Dialer(_) => None,
+            Side::Dialer(_) | Side::Query(_) => None,
             Side::Listener(listener) => listener.refused(),
+        }
+    }
+
+    /// What it waits for, or how it ended.
+    pub fn state(&self) -> State {
+        match (self.stage, &self.side) {
+            (Stage::Agreed, _) => State::Agreed,
+            (Stage::Refused, _) => State::Refused,
+            (Stage::Listed, _) => State::Listed,
+            (Stage::Failed(_), _) => State::Failed,
+            (Stage::Open, Side::Dialer(Dialer { header_seen, .. })) if *header_seen => State::WantsAnswer,
+            (Stage::Open, Side::Query(Query { header_seen, .. })) if *header_seen => State::WantsList,
+            (Stage::Open, Side::Listener(listener)) if listener.header_seen => {
+                if listener.refused().is_some() {
+                    State::WantsAnother
+                } else {
+                    State::WantsProposal
+                }
+            }
+            (Stage::Open, _) => State::WantsHeader,
         }
     }
 
@@ -197,7 +261,8 @@ impl Negotiator {
         match (&self.side, self.stage) {
             // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
             (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.due(),
-            (Side::Dialer(_), _) => None,
+            (Side::Query(query), Stage::Open) => query.due(),
+            (Side::Dialer(_) | Side::Query(_), _) => None,
             (Side::Listener(listener), _) => listener.due(),
         }
     }
@@ -206,15 +271,23 @@ impl Negotiator {
         match &mut self.side {
             Side::Dialer(dialer) => dialer.wrote(),
             Side::Listener(listener) => listener.wrote(),
+            Side::Query(query) => query.wrote(),
         }
+    }
+}
+
+fn told(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Names(names) => Outcome::Listed(names),
+        Answer::Refused => Outcome::Refused,
     }
 }
 
 /// A message to be sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Message<'a> {
-    /// One that is always the same, as a line.
-    Line(&'static [u8]),
+    /// One that was made ahead, as a line.
+    Line(&'a [u8]),
     /// The text of any other.
     Text(&'a [u8]),
 }

@@ -252,7 +252,7 @@ fn the_end_of_the_input_means_something_in_every_state() {
 
 #[test]
 fn a_limit_is_exact_and_named() {
-    let limits = Limits { proposals: 3, message_bytes: 30 };
+    let limits = Limits { proposals: 3, message_bytes: 30, ..Limits::default() };
     let mut listener = listener().with_limits(limits);
     let three = after_header(&b"\x05/foo\n".repeat(3));
     assert_eq!(listener.handle_input(&three), Ok((three.len(), None)));
