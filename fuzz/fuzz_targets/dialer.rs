@@ -1,7 +1,7 @@
 //! A dialer against whatever a listener sends.
 //!
-//! Input: a byte of flags (1: lazy), a byte that seeds the pieces, limits (`Input::limits`), names (`Input::names`),
-//! then what the listener sends (`transcript::read`).
+//! Input: a byte of flags (1: lazy, 2: it asks for the list instead), a byte that seeds the pieces, limits
+//! (`Input::limits`), names (`Input::names`), then what the listener sends (`transcript::read`).
 //!
 //! - The verdict, the bytes used and the bytes sent are those of the plain reference: nothing is used past the message
 //!   that decides, and nothing is sent that was not asked for.
@@ -16,8 +16,9 @@
 use libfuzzer_sys::fuzz_target;
 use sanswarm_fuzz::{
     Input,
-    drive::{Driver, How, check},
-    reference, transcript,
+    drive::{Driver, How, Side, check},
+    reference::{self, End},
+    transcript,
 };
 use sanswarm_multistream_select::{Mode, Negotiator};
 
@@ -25,18 +26,23 @@ fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
     let (flags, seed) = (input.byte(), input.byte());
     let (limits, names) = (input.limits(), input.names());
-    let lazy = flags & 1 != 0;
+    let (is_lazy, asks) = (flags & 1 != 0, flags & 2 != 0);
     let sent = transcript::read(&mut input, &names);
-    let mode = if lazy { Mode::Lazy } else { Mode::Wait };
-    let dialer = Negotiator::dialer(names.clone().into(), mode).with_limits(limits);
-    let run = |input: &[u8], how| Driver::dialer(dialer.clone(), &names, lazy, &limits).run(input, how);
+    let mode = if is_lazy { Mode::Lazy } else { Mode::Wait };
+    let (dialer, side, expected) = if asks {
+        (Negotiator::query(), Side::Query, reference::query(&limits, &sent))
+    } else {
+        let side = Side::Dialer(&names, is_lazy && names.len() == 1);
+        (Negotiator::dialer(names.clone().into(), mode), side, reference::dialer(&names, &limits, &sent))
+    };
+    let dialer = dialer.with_limits(limits);
 
-    let expected = reference::dialer(&names, &limits, &sent);
+    let run = |input: &[u8], how| Driver::new(dialer.clone(), side, &limits).run(input, how);
     for how in [How::Whole, How::Bytes, How::Pieces(seed)] {
-        check(&run(&sent, how), &expected, true);
+        check(&run(&sent, how), &expected, side);
     }
-    let other = [&sent[..expected.used.min(sent.len())], &[0xff; 40]].concat();
-    if let reference::End::Agreed(_) | reference::End::Refused = expected.end {
-        check(&run(&other, How::Pieces(seed)), &expected, true);
+    if let End::Agreed(_) | End::Refused | End::Listed(_) = expected.end {
+        let other = [&sent[..expected.used], &[0xff; 40]].concat();
+        check(&run(&other, How::Pieces(seed)), &expected, side);
     }
 });

@@ -11,6 +11,8 @@
 
 #![no_main]
 
+use std::sync::Arc;
+
 use libfuzzer_sys::fuzz_target;
 use sanswarm_fuzz::{Input, reference};
 use sanswarm_multistream::{Error, ProtocolName, append, decode, encode, encoded_len};
@@ -77,11 +79,18 @@ fn write(text: &[u8], limit: usize, room: usize) {
 }
 
 fn name(text: &[u8]) {
-    let Ok(text) = core::str::from_utf8(text) else { return };
+    let of_bytes = ProtocolName::try_from(text);
+    let Ok(text) = core::str::from_utf8(text) else {
+        assert_eq!(of_bytes, Err(Error::NameNotUtf8));
+        return;
+    };
     let verdict = ProtocolName::try_from(text);
     let word = ["na", "ls", "/multistream/1.0.0"].contains(&text);
     let sound = !text.is_empty() && text.len() <= 1023 && !text.contains('\n') && !word;
     assert_eq!(verdict.is_ok(), sound, "{verdict:?}");
+    // In place, shared, or as they come: one name.
+    let shared = ProtocolName::try_from(Arc::<str>::from(text));
+    assert_eq!((&of_bytes, &shared), (&verdict, &verdict));
     if let Ok(name) = verdict {
         assert_eq!((name.as_str(), name.as_bytes(), name.to_string()), (text, text.as_bytes(), text.to_string()));
         assert_eq!(name.clone(), name);

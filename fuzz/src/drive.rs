@@ -1,7 +1,7 @@
 //! One negotiator, fed in pieces, with what must hold at every call.
 
 use sanswarm_multistream::ProtocolName;
-use sanswarm_multistream_select::{Error, Limits, Negotiator, Outcome};
+use sanswarm_multistream_select::{Error, Limits, Negotiator, Outcome, State};
 use sanswarm_wire::SendBuf;
 
 use crate::{
@@ -23,12 +23,25 @@ pub enum How {
 /// A negotiator that is being driven.
 pub struct Driver<'a> {
     negotiator: Negotiator,
-    /// A dialer's names and whether it is lazy.
-    dials: Option<(&'a [ProtocolName], bool)>,
+    end: Side<'a>,
     /// The most that may stay unused, in bytes.
     unused_max: usize,
     sent: Vec<u8>,
+    /// The lines in `sent`.
+    lines: usize,
     used: usize,
+    buffer: SendBuf,
+}
+
+/// Which end it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Side<'a> {
+    /// One that proposes these names, and whether it is lazy.
+    Dialer(&'a [ProtocolName], bool),
+    /// One that asks for a list.
+    Query,
+    /// One that answers.
+    Listener,
 }
 
 /// What came of it.
@@ -40,24 +53,25 @@ pub struct Run {
     pub eof: Error,
 }
 
-/// A line of our own never takes more.
-const LINE_BYTES_MAX: usize = ProtocolName::BYTES_MAX + 3;
+/// A line of our own never takes more: a list does.
+const LINE_BYTES_MAX: usize = 16_383 + 2;
+
+/// Behind that many bytes, byte by byte says nothing new and is slow.
+const BYTEWISE: usize = 512;
+
+/// For the longest line and what is kept for control frames.
+const SEND_BYTES: usize = 24 * 1024;
 
 impl<'a> Driver<'a> {
-    /// Drives a dialer of `names`, which may be `lazy`.
-    pub fn dialer(negotiator: Negotiator, names: &'a [ProtocolName], lazy: bool, limits: &Limits) -> Self {
-        Self::new(negotiator, Some((names, lazy && names.len() == 1)), limits)
-    }
-
-    /// Drives a listener.
-    pub fn listener(negotiator: Negotiator, limits: &Limits) -> Self {
-        Self::new(negotiator, None, limits)
-    }
-
-    fn new(negotiator: Negotiator, dials: Option<(&'a [ProtocolName], bool)>, limits: &Limits) -> Self {
+    /// Drives `negotiator`, which is this `end`.
+    pub fn new(negotiator: Negotiator, end: Side<'a>, limits: &Limits) -> Self {
+        let message = match end {
+            Side::Query => limits.message_bytes.max(limits.list_bytes),
+            Side::Dialer(..) | Side::Listener => limits.message_bytes,
+        };
         // One message less a byte: its length takes at most 10 bytes.
-        let unused_max = limits.message_bytes.max(19).saturating_add(9);
-        Self { negotiator, dials, unused_max, sent: Vec::new(), used: 0 }
+        let unused_max = message.max(19).saturating_add(9);
+        Self { negotiator, end, unused_max, sent: Vec::new(), lines: 0, used: 0, buffer: SendBuf::new(SEND_BYTES) }
     }
 
     /// Feeds `input` until it decides or ends, then ends it.
@@ -68,6 +82,9 @@ impl<'a> Driver<'a> {
             self.take(LINE_BYTES_MAX, false);
         }
         assert_eq!(self.take(usize::MAX, false), 0, "nothing is due, but something is sent");
+        if let Side::Dialer(names, _) = self.end {
+            assert!(names.starts_with(self.negotiator.offered()));
+        }
         let eof = self.negotiator.handle_eof();
         assert_eq!(self.negotiator.handle_eof(), eof, "it changes its mind about the end");
         if let Err(error) = result {
@@ -84,17 +101,19 @@ impl<'a> Driver<'a> {
                 How::Whole => input.len(),
                 How::Bytes => {
                     self.take(usize::MAX, false);
-                    1
+                    if seen < BYTEWISE { 1 } else { 61 }
                 }
                 How::Pieces(_) => {
                     if pieces.number() % 2 == 0 {
-                        self.take(pieces.size(), pieces.number() % 2 == 0);
+                        self.take(pieces.size(), pieces.number() % 8 == 0);
                     }
                     pieces.size()
                 }
             };
             seen = input.len().min(seen + piece);
-            let outcome = self.call(&input[self.used..seen])?;
+            let result = self.call(&input[self.used..seen]);
+            self.state(&result);
+            let outcome = result?;
             if outcome.is_some() || seen == input.len() {
                 return Ok(outcome);
             }
@@ -133,11 +152,11 @@ impl<'a> Driver<'a> {
     fn take(&mut self, room: usize, buffered: bool) -> usize {
         let (before, due) = (self.sent.len(), self.negotiator.is_due());
         let n = if buffered {
-            let mut send = SendBuf::new(16 * 1024);
-            let filled = send.control_room().saturating_sub(room);
-            assert!(send.append(&vec![0; filled]));
-            let n = self.negotiator.poll_transmit(&mut send);
-            self.sent.extend(&send.ready()[filled..]);
+            let filled = SEND_BYTES.saturating_sub(room);
+            assert!(self.buffer.append(&[0; SEND_BYTES][..filled]));
+            let n = self.negotiator.poll_transmit(&mut self.buffer);
+            self.sent.extend(&self.buffer.ready()[filled..]);
+            self.buffer.sent(usize::MAX);
             n
         } else {
             self.negotiator.encode(room, &mut self.sent)
@@ -149,6 +168,7 @@ impl<'a> Driver<'a> {
         let mut at = before;
         while let Some((_, used)) = reference::line(&self.sent[at..], usize::MAX).expect("lines are well-formed") {
             at += used;
+            self.lines += 1;
         }
         assert_eq!(at, self.sent.len(), "a message in part");
         self.look();
@@ -157,27 +177,45 @@ impl<'a> Driver<'a> {
 
     /// What it says of itself agrees with what it has sent.
     fn look(&self) {
-        let Some((names, lazy)) = self.dials else {
-            assert!(self.negotiator.offered().is_empty() && self.negotiator.lazy().is_none());
+        let (offered, lazy) = (self.negotiator.offered(), self.negotiator.lazy());
+        let Side::Dialer(names, is_lazy) = self.end else {
+            assert!(offered.is_empty() && lazy.is_none());
+            assert!(matches!(self.end, Side::Listener) || self.negotiator.refused().is_none());
             return;
         };
-        let (mut lines, mut at) = (0, 0);
-        while let Ok(Some((_, used))) = reference::line(&self.sent[at..], usize::MAX) {
-            (lines, at) = (lines + 1, at + used);
-        }
-        assert_eq!(self.negotiator.offered(), &names[..usize::saturating_sub(lines, 1)]);
-        if let Some(name) = self.negotiator.lazy() {
-            assert!(lazy && lines == 2 && *name == names[0], "lazy before its proposal, or with a choice");
+        assert_eq!(offered.len(), self.lines.saturating_sub(1));
+        if let Some(name) = lazy {
+            assert!(is_lazy && self.lines == 2 && [name] == [&names[0]], "lazy before its proposal, or with a choice");
         }
         assert!(self.negotiator.refused().is_none());
+    }
+
+    /// Its state agrees with what it returned.
+    fn state(&self, result: &Result<Option<Outcome>, Error>) {
+        let open = match self.end {
+            _ if self.used == 0 => State::WantsHeader,
+            Side::Dialer(..) => State::WantsAnswer,
+            Side::Query => State::WantsList,
+            Side::Listener if self.negotiator.refused().is_some() => State::WantsAnother,
+            Side::Listener => State::WantsProposal,
+        };
+        let state = match result {
+            Ok(None) => open,
+            Ok(Some(Outcome::Agreed(_))) => State::Agreed,
+            Ok(Some(Outcome::Refused)) => State::Refused,
+            Ok(Some(Outcome::Listed(_))) => State::Listed,
+            Err(_) => State::Failed,
+        };
+        assert_eq!(self.negotiator.state(), state);
     }
 }
 
 /// Compares with the reference.
-pub fn check(run: &Run, expected: &Expected, is_dialer: bool) {
+pub fn check(run: &Run, expected: &Expected, end: Side<'_>) {
     match (&expected.end, &run.result) {
         (End::Open, Ok(None)) | (End::Refused, Ok(Some(Outcome::Refused))) => {}
         (End::Agreed(a), Ok(Some(Outcome::Agreed(b)))) if a == b => {}
+        (End::Listed(a), Ok(Some(Outcome::Listed(b)))) if a == b => {}
         (End::Failed(fault), Err(error)) if fault.is(error) => {}
         (end, result) => panic!("{result:?}, not {end:?}"),
     }
@@ -186,7 +224,12 @@ pub fn check(run: &Run, expected: &Expected, is_dialer: bool) {
         assert_eq!(&run.eof, eof, "the end of the input");
     }
     // Who has nothing more to ask says nothing more.
-    if is_dialer && matches!(expected.end, End::Refused | End::Failed(_)) {
+    let is_over = match expected.end {
+        End::Refused | End::Failed(_) => true,
+        End::Listed(_) => matches!(end, Side::Query),
+        End::Open | End::Agreed(_) => false,
+    };
+    if is_over && !matches!(end, Side::Listener) {
         assert!(expected.sent.starts_with(&run.sent), "bytes sent");
     } else {
         assert_eq!(run.sent, expected.sent, "bytes sent");

@@ -66,8 +66,9 @@ impl<'a> Input<'a> {
         core::mem::take(&mut self.0)
     }
 
-    /// A byte that says how many (0 to 15), then that many names of one byte at least: below 0x80 one of [`KNOWN`],
-    /// below 0xc0 that many bytes as they follow, else a long one whose length follows. What is no name is left out.
+    /// A byte that says how many (0 to 15), then that many names of one byte at least: below 0x7f one of [`KNOWN`], 0x7f
+    /// the nested header, below 0xc0 that many bytes as they follow, else a long one whose length follows. What is no
+    /// name is left out.
     pub fn names(&mut self) -> Vec<ProtocolName> {
         let count = self.byte() % 16;
         (0..count).filter_map(|_| self.name()).collect()
@@ -75,7 +76,8 @@ impl<'a> Input<'a> {
 
     fn name(&mut self) -> Option<ProtocolName> {
         let name = match self.byte() {
-            which @ 0..0x80 => KNOWN[usize::from(which) % KNOWN.len()].to_string(),
+            0x7f => return Some(ProtocolName::NESTED),
+            which @ 0..0x7f => KNOWN[usize::from(which) % KNOWN.len()].to_string(),
             len @ 0x80..0xc0 => String::from_utf8_lossy(self.take(usize::from(len) & 0x3f)).into_owned(),
             letter => {
                 let letter = char::from(b'a' + letter % 26);
@@ -85,7 +87,7 @@ impl<'a> Input<'a> {
         ProtocolName::try_from(name).ok()
     }
 
-    /// A byte for each field. Zero is the default of that field.
+    /// A byte for each field, and the value itself for some. Zero is the default of that field.
     pub fn limits(&mut self) -> Limits {
         let default = Limits::default();
         Limits {
@@ -99,11 +101,23 @@ impl<'a> Input<'a> {
                 6 => 16_383,
                 _ => usize::MAX,
             },
+            list_bytes: match self.byte() % 4 {
+                0 => default.list_bytes,
+                1 => usize::from(self.byte()),
+                2 => 1024,
+                _ => usize::MAX,
+            },
             proposals: match self.byte() % 8 {
                 0 => default.proposals,
                 n @ 1..6 => u32::from(n) - 1,
                 6 => u32::from(self.byte()),
                 _ => u32::MAX,
+            },
+            total_bytes: match self.byte() % 4 {
+                0 => default.total_bytes,
+                1 => usize::from(self.byte()),
+                2 => self.short(),
+                _ => usize::MAX,
             },
         }
     }

@@ -1,6 +1,6 @@
 //! The negotiation once more, as plain as can be: whole input, no states, no care for time.
 
-use sanswarm_multistream::{self as multistream, HEADER, HEADER_LINE, NA, NA_LINE, ProtocolName};
+use sanswarm_multistream::{self as multistream, HEADER, HEADER_LINE, LS, NA, NA_LINE, ProtocolName};
 use sanswarm_multistream_select::{Error, Greeting, Limits, Seen};
 
 use crate::transcript;
@@ -44,8 +44,10 @@ pub enum End {
     Open,
     /// Agreed on this name.
     Agreed(ProtocolName),
-    /// A dialer's names are all refused.
+    /// A dialer's names are all refused, or a list is.
     Refused,
+    /// A query has its list.
+    Listed(Vec<ProtocolName>),
     /// A fault, or a refusal that shows as one.
     Failed(Fault),
 }
@@ -58,6 +60,8 @@ pub enum Fault {
     SecondHeader,
     Unexpected(Vec<u8>),
     TooManyProposals(u32),
+    TooManyBytes(usize),
+    NoList(Vec<u8>),
     Refused,
 }
 
@@ -68,6 +72,8 @@ impl Fault {
             (Self::Line(a), Error::Line(b)) => a == b,
             (Self::NoHeader(text), Error::NoHeader { seen }) => same(text, seen),
             (Self::Unexpected(text), Error::Unexpected { seen }) => same(text, seen),
+            (Self::NoList(text), Error::NoList { seen }) => same(text, seen),
+            (Self::TooManyBytes(a), Error::TooManyBytes { limit }) => a == limit,
             (Self::TooManyProposals(a), Error::TooManyProposals { limit }) => a == limit,
             (Self::SecondHeader, Error::SecondHeader) | (Self::Refused, Error::Refused) => true,
             _ => false,
@@ -166,10 +172,50 @@ fn dialog(names: &[ProtocolName], lines: &mut Lines<'_>, turn: &mut usize) -> En
     End::Refused
 }
 
-/// A listener that knows `names`.
-pub fn listener(names: &[ProtocolName], greeting: Greeting, limits: &Limits, input: &[u8]) -> Expected {
+/// What a listener knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The set, in any order.
+    pub names: Vec<ProtocolName>,
+    /// Whether it accepts what [`matches`] accepts besides.
+    pub predicate: bool,
+    /// Whether it tells its list.
+    pub list: bool,
+}
+
+/// The predicate of all cases.
+pub fn matches(name: &str) -> bool {
+    name.starts_with("/noise") || name.len() % 3 == 0
+}
+
+impl Known {
+    fn find(&self, text: &[u8]) -> Option<ProtocolName> {
+        let known = self.names.iter().find(|name| name.as_bytes() == text);
+        known.cloned().or_else(|| self.asks(text).filter(|name| matches(name.as_str())))
+    }
+
+    /// The name that the predicate is asked about, if it is.
+    pub fn asks(&self, text: &[u8]) -> Option<ProtocolName> {
+        let name = ProtocolName::try_from(core::str::from_utf8(text).ok()?).ok()?;
+        (self.predicate && !self.names.contains(&name)).then_some(name)
+    }
+
+    /// The answer to `ls`, if it is not `na`.
+    fn list(&self) -> Option<Vec<u8>> {
+        let mut names: Vec<_> = self.names.iter().map(ProtocolName::as_bytes).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (mut text, mut message) = (Vec::new(), Vec::new());
+        names.iter().for_each(|name| transcript::line(name, &mut text));
+        transcript::line(&text, &mut message);
+        (self.list && text.len() < 16_383).then_some(message)
+    }
+}
+
+/// A listener that knows `known`.
+pub fn listener(known: &Known, greeting: Greeting, limits: &Limits, input: &[u8]) -> Expected {
     let mut lines = Lines { input, used: 0, limit: effective(limits) };
-    let (mut proposals, mut refused) = (0, None);
+    let (mut proposals, mut refused, mut list) = (0, None, known.list());
     let header = lines.header();
     let mut sent = if header.is_ok() || greeting == Greeting::AtOnce { HEADER_LINE.to_vec() } else { Vec::new() };
     let mut answer = || loop {
@@ -182,17 +228,62 @@ pub fn listener(names: &[ProtocolName], greeting: Greeting, limits: &Limits, inp
         if proposals >= limits.proposals as usize {
             return End::Failed(Fault::TooManyProposals(limits.proposals));
         }
-        proposals += 1;
-        if let Some(name) = names.iter().find(|name| name.as_bytes() == text) {
-            transcript::line(text, &mut sent);
-            return End::Agreed(name.clone());
+        if lines.used - HEADER_LINE.len() > limits.total_bytes {
+            return End::Failed(Fault::TooManyBytes(limits.total_bytes));
         }
-        sent.extend(NA_LINE);
-        refused = Some(text.to_vec());
+        proposals += 1;
+        if let Some(name) = known.find(text) {
+            transcript::line(text, &mut sent);
+            return End::Agreed(name);
+        }
+        match list.take_if(|_| text == LS.as_bytes()) {
+            Some(list) => sent.extend(list),
+            None => {
+                sent.extend(NA_LINE);
+                refused = Some(text.to_vec());
+            }
+        }
     };
     let end = header.map_or_else(|end| end, |()| answer());
     let eof = eof(&end, refused.is_some(), lines.used < input.len());
     Expected { end, used: lines.used, sent, proposals, refused, eof }
+}
+
+/// A dialer that asks for a list.
+pub fn query(limits: &Limits, input: &[u8]) -> Expected {
+    let mut lines = Lines { input, used: 0, limit: effective(limits) };
+    let end = lines.header().map_or_else(
+        |end| end,
+        |()| {
+            lines.limit = limits.list_bytes;
+            match lines.next() {
+                Ok(None) => End::Open,
+                Ok(Some(text)) if text == NA.as_bytes() => End::Refused,
+                Ok(Some(text)) => list(text).map_or_else(|| End::Failed(Fault::NoList(text.to_vec())), End::Listed),
+                Err(error) => End::Failed(Fault::Line(error)),
+            }
+        },
+    );
+    let sent = [HEADER_LINE, b"\x03ls\n"].concat();
+    let eof = eof(&end, false, lines.used < input.len());
+    Expected { end, used: lines.used, sent, proposals: 0, refused: None, eof }
+}
+
+/// The names in a list: lines, if it is made of them and does not begin like a name; else names that end in newlines.
+fn list(text: &[u8]) -> Option<Vec<ProtocolName>> {
+    let like_a_name = text.starts_with(b"/") && !text.starts_with(b"//");
+    let (mut texts, mut at) = (Vec::new(), 0);
+    while let Ok(Some((inner, used))) = line(&text[at..], text.len()) {
+        texts.push(inner);
+        at += used;
+    }
+    if like_a_name || at < text.len() {
+        texts = text.split_inclusive(|byte| *byte == b'\n').map(|text| &text[..text.len() - 1]).collect();
+        if !text.ends_with(b"\n") {
+            return None;
+        }
+    }
+    Some(texts.into_iter().filter_map(|text| ProtocolName::try_from(core::str::from_utf8(text).ok()?).ok()).collect())
 }
 
 /// `None`: the error of before again.
@@ -200,6 +291,7 @@ fn eof(end: &End, refused: bool, partial: bool) -> Option<Error> {
     match end {
         End::Failed(_) => None,
         End::Agreed(_) => Some(Error::Agreed),
+        End::Listed(_) => Some(Error::Agreed),
         End::Refused => Some(Error::Refused),
         End::Open if refused => Some(Error::Refused),
         End::Open if partial => Some(Error::EofInMessage),

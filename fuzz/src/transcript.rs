@@ -5,7 +5,7 @@ use sanswarm_multistream::{HEADER_LINE, NA_LINE, ProtocolName};
 use crate::{Input, KNOWN};
 
 /// The longest transcript in bytes, about: longer ones are slow and say nothing new.
-pub const BYTES_MAX: usize = 64 * 1024;
+pub const BYTES_MAX: usize = 32 * 1024;
 
 /// Reads messages until the input ends. Each begins with a byte that says which:
 ///
@@ -65,7 +65,7 @@ pub fn read(input: &mut Input<'_>, names: &[ProtocolName]) -> Vec<u8> {
                 wire.extend(input.take(len));
             }
             14 => {
-                let times = usize::from(input.byte()) * 8;
+                let times = usize::from(input.byte());
                 for _ in 0..times.min((BYTES_MAX - wire.len().min(BYTES_MAX)) / last.len().max(1)) {
                     wire.extend_from_within(last.clone());
                 }
