@@ -82,7 +82,7 @@ impl From<multistream::Error> for Error {
 }
 
 /// The front of a message that a peer sent, for reports: a copy of at most 40 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Seen {
     front: [u8; Self::BYTES_MAX],
     /// Of the whole message.
@@ -93,11 +93,19 @@ impl Seen {
     /// The most that is kept, in bytes.
     pub const BYTES_MAX: usize = 40;
 
+    pub(crate) const NOTHING: Self = Self { front: [0; Self::BYTES_MAX], len: 0 };
+
     pub(crate) fn new(text: &[u8]) -> Self {
-        let mut front = [0; Self::BYTES_MAX];
+        let mut seen = Self::NOTHING;
+        seen.set(text);
+        seen
+    }
+
+    /// Forgets what it was for `text`.
+    pub(crate) fn set(&mut self, text: &[u8]) {
         let kept = text.len().min(Self::BYTES_MAX);
-        front[..kept].copy_from_slice(&text[..kept]);
-        Self { front, len: u16::try_from(text.len()).unwrap_or(u16::MAX) }
+        self.front[..kept].copy_from_slice(&text[..kept]);
+        self.len = u16::try_from(text.len()).unwrap_or(u16::MAX);
     }
 
     /// What was kept of the message, without its newline.
@@ -110,6 +118,14 @@ impl Seen {
         usize::from(self.len) > Self::BYTES_MAX
     }
 }
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Seen {}
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

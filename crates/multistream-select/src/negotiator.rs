@@ -3,12 +3,12 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use bytes::BufMut;
-use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, decode, encode, encoded_len};
+use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, append_behind, decode, encode, encoded_len};
 use sanswarm_wire::SendBuf;
 
 use crate::{
     Error, Limits, Names, Seen,
-    dialer::Dialer,
+    dialer::{Dialer, Offer},
     listener::Listener,
     query::{Answer, Query},
 };
@@ -97,8 +97,17 @@ enum Stage {
 impl Negotiator {
     /// The end that proposes `names`, the best first. Header and first proposal are due at once. An empty list is
     /// refused at the first [`handle_input`](Self::handle_input), and nothing is sent.
-    pub fn dialer(names: Arc<[ProtocolName]>, mode: Mode) -> Self {
-        Self::new(Side::Dialer(Dialer::new(names, mode == Mode::Lazy)))
+    ///
+    /// ```
+    /// # use sanswarm_multistream::ProtocolName;
+    /// # use sanswarm_multistream_select::{Mode, Negotiator};
+    /// # use std::sync::Arc;
+    /// const PING: ProtocolName = ProtocolName::from_static("/ipfs/ping/1.0.0");
+    /// let one = Negotiator::dialer(PING, Mode::Lazy);
+    /// let two = Negotiator::dialer(Arc::new([PING, ProtocolName::from_static("/echo")]), Mode::Wait);
+    /// ```
+    pub fn dialer(names: impl Into<Offer>, mode: Mode) -> Self {
+        Self::new(Side::Dialer(Dialer::new(names.into(), mode == Mode::Lazy)))
     }
 
     /// The end that knows `names` and answers.
@@ -133,10 +142,10 @@ impl Negotiator {
     ///
     /// All of [`Error`] but those of [`handle_eof`](Self::handle_eof). An error stays: every later call returns it.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(usize, Option<Outcome>), Error> {
-        match self.stage {
+        match &self.stage {
             Stage::Open => {}
             Stage::Agreed | Stage::Refused | Stage::Listed => return Ok((0, None)),
-            Stage::Failed(error) => return Err(error),
+            Stage::Failed(error) => return Err(*error),
         }
         let result = match &mut self.side {
             Side::Dialer(dialer) => dialer.handle_input(input, &self.limits),
@@ -178,44 +187,34 @@ impl Negotiator {
 
     /// Appends the messages that are due, as many as there is room for, none in part. Returns the bytes appended.
     pub fn poll_transmit(&mut self, out: &mut SendBuf) -> usize {
-        let mut written = 0;
-        while let Some(message) = self.due() {
-            let len = message.len();
-            if !message.append(out) {
-                break;
-            }
-            written += len;
-            self.wrote();
-        }
-        written
+        let mut sink = ToSend { out, written: 0 };
+        self.transmit(&mut sink);
+        sink.written
     }
 
     /// Writes the messages that are due into any buffer: as many as `room` bytes and the buffer hold, none in part.
     /// Returns the bytes written. For streams in a muxer, whose credit is the `room`.
     pub fn encode(&mut self, room: usize, out: &mut impl BufMut) -> usize {
-        let room = room.min(out.remaining_mut());
-        let mut written = 0;
-        while let Some(message) = self.due() {
-            let len = message.len();
-            if len > room - written {
-                break;
-            }
-            message.encode(out);
-            written += len;
-            self.wrote();
-        }
-        written
+        let mut sink = ToBuffer { room: room.min(out.remaining_mut()), out, written: 0 };
+        self.transmit(&mut sink);
+        sink.written
     }
 
     /// Whether a message is to be sent.
     pub fn is_due(&self) -> bool {
-        self.due().is_some()
+        match (&self.side, &self.stage) {
+            // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
+            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.is_due(),
+            (Side::Query(query), Stage::Open) => query.is_due(),
+            (Side::Dialer(_) | Side::Query(_), _) => false,
+            (Side::Listener(listener), _) => listener.is_due(),
+        }
     }
 
     /// The only name of a [lazy](Mode::Lazy) dialer, once it has been proposed: payload may follow directly. It stays
     /// until a refusal or an error.
     pub fn lazy(&self) -> Option<&ProtocolName> {
-        match (&self.side, self.stage) {
+        match (&self.side, &self.stage) {
             (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.lazy(),
             _ => None,
         }
@@ -239,7 +238,7 @@ impl Negotiator {
 
     /// What it waits for, or how it ended.
     pub fn state(&self) -> State {
-        match (self.stage, &self.side) {
+        match (&self.stage, &self.side) {
             (Stage::Agreed, _) => State::Agreed,
             (Stage::Refused, _) => State::Refused,
             (Stage::Listed, _) => State::Listed,
@@ -257,21 +256,12 @@ impl Negotiator {
         }
     }
 
-    fn due(&self) -> Option<Message<'_>> {
-        match (&self.side, self.stage) {
-            // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
-            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.due(),
-            (Side::Query(query), Stage::Open) => query.due(),
-            (Side::Dialer(_) | Side::Query(_), _) => None,
-            (Side::Listener(listener), _) => listener.due(),
-        }
-    }
-
-    fn wrote(&mut self) {
-        match &mut self.side {
-            Side::Dialer(dialer) => dialer.wrote(),
-            Side::Listener(listener) => listener.wrote(),
-            Side::Query(query) => query.wrote(),
+    fn transmit(&mut self, sink: &mut impl Sink) {
+        match (&mut self.side, &self.stage) {
+            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.transmit(sink),
+            (Side::Query(query), Stage::Open) => query.transmit(sink),
+            (Side::Dialer(_) | Side::Query(_), _) => {}
+            (Side::Listener(listener), _) => listener.transmit(sink),
         }
     }
 }
@@ -283,35 +273,84 @@ fn told(answer: Answer) -> Outcome {
     }
 }
 
-/// A message to be sent.
-#[derive(Clone, Copy)]
-pub(crate) enum Message<'a> {
-    /// One that was made ahead, as a line.
-    Line(&'a [u8]),
-    /// The text of any other.
-    Text(&'a [u8]),
+/// Where messages go. Each is taken whole or not at all, and the answer says which.
+pub(crate) trait Sink {
+    /// Takes a message that was made ahead.
+    fn line(&mut self, line: &[u8]) -> bool;
+
+    /// Takes any other, by its text.
+    fn text(&mut self, text: &[u8]) -> bool;
+
+    /// Takes the header and a text behind it, both or none.
+    fn greeting(&mut self, text: &[u8]) -> bool;
 }
 
-impl Message<'_> {
-    fn len(self) -> usize {
-        match self {
-            Self::Line(line) => line.len(),
-            Self::Text(text) => encoded_len(text),
-        }
+struct ToSend<'a> {
+    out: &'a mut SendBuf,
+    written: usize,
+}
+
+impl Sink for ToSend<'_> {
+    #[inline]
+    fn line(&mut self, line: &[u8]) -> bool {
+        let fits = self.out.append(line);
+        self.written += if fits { line.len() } else { 0 };
+        fits
     }
 
-    fn append(self, out: &mut SendBuf) -> bool {
-        match self {
-            Self::Line(line) => out.append(line),
-            Self::Text(text) => append(text, out),
-        }
+    #[inline]
+    fn text(&mut self, text: &[u8]) -> bool {
+        let fits = append(text, self.out);
+        self.written += if fits { encoded_len(text) } else { 0 };
+        fits
     }
 
-    fn encode(self, out: &mut impl BufMut) {
-        match self {
-            Self::Line(line) => out.put_slice(line),
-            Self::Text(text) => encode(text, out),
+    #[inline]
+    fn greeting(&mut self, text: &[u8]) -> bool {
+        let fits = append_behind(HEADER_LINE, text, self.out);
+        self.written += if fits { HEADER_LINE.len() + encoded_len(text) } else { 0 };
+        fits
+    }
+}
+
+struct ToBuffer<'a, B> {
+    out: &'a mut B,
+    room: usize,
+    written: usize,
+}
+
+impl<B: BufMut> ToBuffer<'_, B> {
+    fn take(&mut self, len: usize) -> bool {
+        let fits = len <= self.room - self.written;
+        self.written += if fits { len } else { 0 };
+        fits
+    }
+}
+
+impl<B: BufMut> Sink for ToBuffer<'_, B> {
+    fn line(&mut self, line: &[u8]) -> bool {
+        let fits = self.take(line.len());
+        if fits {
+            self.out.put_slice(line);
         }
+        fits
+    }
+
+    fn text(&mut self, text: &[u8]) -> bool {
+        let fits = self.take(encoded_len(text));
+        if fits {
+            encode(text, self.out);
+        }
+        fits
+    }
+
+    fn greeting(&mut self, text: &[u8]) -> bool {
+        let fits = self.take(HEADER_LINE.len() + encoded_len(text));
+        if fits {
+            self.out.put_slice(HEADER_LINE);
+            encode(text, self.out);
+        }
+        fits
     }
 }
 

@@ -7,7 +7,7 @@ use sanswarm_multistream::{HEADER_LINE, LS, NA, ProtocolName, decode};
 use crate::{
     Error, Limits, Seen,
     list::decode_list,
-    negotiator::{Message, header},
+    negotiator::{Sink, header},
 };
 
 /// What the listener has said.
@@ -45,16 +45,15 @@ impl Query {
         }
     }
 
-    pub(crate) fn due(&self) -> Option<Message<'_>> {
-        match (self.header_sent, self.asked) {
-            (false, _) => Some(Message::Line(HEADER_LINE)),
-            (true, false) => Some(Message::Text(LS.as_bytes())),
-            (true, true) => None,
-        }
+    pub(crate) fn is_due(&self) -> bool {
+        !self.asked
     }
 
-    pub(crate) fn wrote(&mut self) {
-        self.asked = self.header_sent;
-        self.header_sent = true;
+    pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
+        if !self.header_sent && !self.asked && sink.greeting(LS.as_bytes()) {
+            (self.header_sent, self.asked) = (true, true);
+        }
+        self.header_sent = self.header_sent || sink.line(HEADER_LINE);
+        self.asked = self.asked || (self.header_sent && sink.text(LS.as_bytes()));
     }
 }
