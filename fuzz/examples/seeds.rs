@@ -120,6 +120,7 @@ fn dialer() {
         put("dialer", name, &[&[0, 5], LIMITS, &list, &[RAW], &wire]);
     }
     put("dialer", "lazy", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
+    put("dialer", "lazy_and_shared", &[&[5, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
     put("dialer", "no_names", &[&[0, 3], LIMITS, &names(&[]), &[RAW], HEADER]);
     put("dialer", "nested", &[&[0, 3], LIMITS, &names(&["/multistream/1.0.0"]), &[0, 0, 0]]);
     for (name, wire) in from_listeners().into_iter().filter(|(name, _)| name.contains("list") || *name == "go_ls") {
@@ -231,8 +232,8 @@ fn framing() {
     put("multistream_line", "limit_of_nothing", &[&[0, 1], NA]);
     put("multistream_line", "two_bytes_of_length", &[&[0, 0], &line(&[b'a'; 200])]);
     put("multistream_line", "longest", &[&[0, 0], &line(&[b'a'; 1023])]);
-    put("multistream_line", "name_in_place", &[&[0, 0], b"/twenty-two-bytes/1.0."]);
-    put("multistream_line", "name_shared", &[&[0, 0], b"/twenty-three-bytes/1.0"]);
+    put("multistream_line", "name_in_place", &[&[0, 0], b"/this/name/has/thirty-one/bytes"]);
+    put("multistream_line", "name_shared", &[&[0, 0], b"/this/name/has/thirty-two/bytes/"]);
     put("multistream_line", "name_not_utf8", &[&[0, 0], b"/\xff\xfe"]);
 }
 

@@ -1,6 +1,6 @@
 //! A dialer against whatever a listener sends.
 //!
-//! Input: a byte of flags (1: lazy, 2: it asks for the list instead), a byte that seeds the pieces, limits
+//! Input: a byte of flags (1: lazy, 2: it asks for the list instead, 4: its names are shared), a byte that seeds the pieces, limits
 //! (`Input::limits`), names (`Input::names`), then what the listener sends (`transcript::read`).
 //!
 //! - The verdict, the bytes used and the bytes sent are those of the plain reference: nothing is used past the message
@@ -13,6 +13,8 @@
 
 #![no_main]
 
+use std::sync::Arc;
+
 use libfuzzer_sys::fuzz_target;
 use sanswarm_fuzz::{
     Input,
@@ -20,7 +22,15 @@ use sanswarm_fuzz::{
     reference::{self, End},
     transcript,
 };
-use sanswarm_multistream_select::{Mode, Negotiator};
+use sanswarm_multistream::ProtocolName;
+use sanswarm_multistream_select::{Mode, Negotiator, Offer};
+
+/// Shared, or in place where it is one name.
+fn offer(names: &[ProtocolName], shared: bool) -> Offer {
+    let offer = if shared { Offer::from(Arc::<[_]>::from(names)) } else { Offer::from(names) };
+    assert_eq!(offer.names(), names);
+    offer
+}
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
@@ -33,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
         (Negotiator::query(), Side::Query, reference::query(&limits, &sent))
     } else {
         let side = Side::Dialer(&names, is_lazy && names.len() == 1);
-        (Negotiator::dialer(names.clone().into(), mode), side, reference::dialer(&names, &limits, &sent))
+        (Negotiator::dialer(offer(&names, flags & 4 != 0), mode), side, reference::dialer(&names, &limits, &sent))
     };
     let dialer = dialer.with_limits(limits);
 

@@ -5,8 +5,8 @@
 //!
 //! - Reading gives what the plain reference gives, uses no more than is given, and lends the text from the input.
 //! - A verdict on a front of the input never changes with more bytes, whatever they are.
-//! - What is read is written as the same bytes; `encode`, `encoded_len` and `append` agree, and `append` writes all or
-//!   nothing.
+//! - What is read is written as the same bytes; `encode`, `encoded_len`, `append` and `append_behind` agree, and the last two
+//!   write all or nothing, into a frame or not.
 //! - A limit is exact: one less refuses, any higher gives the same.
 
 #![no_main]
@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use sanswarm_fuzz::{Input, reference};
-use sanswarm_multistream::{Error, ProtocolName, append, decode, encode, encoded_len};
-use sanswarm_wire::SendBuf;
+use sanswarm_multistream::{Error, HEADER_LINE, ProtocolName, append, append_behind, decode, encode, encoded_len};
+use sanswarm_wire::{Framing, SendBuf};
 
 fn limit(input: &mut Input<'_>) -> usize {
     let low = usize::from(input.byte());
@@ -68,14 +68,34 @@ fn write(text: &[u8], limit: usize, room: usize) {
     let back = decode(&out, limit).map(|line| line.map(|line| (line.text, line.used)));
     let fits = text.len() < limit;
     assert_eq!(back, if fits { Ok(Some((text, out.len()))) } else { Err(Error::TooLong { limit }) });
-    for room in [room % (2 * out.len()), out.len() - 1, out.len(), 16 * 1024] {
-        let mut send = SendBuf::new(16 * 1024);
-        let filled = send.control_room().saturating_sub(room);
-        assert!(send.append(&vec![0; filled]));
-        let all = out.len() <= send.control_room();
-        assert_eq!(append(text, &mut send), all, "room for {room}, {} needed", out.len());
-        assert_eq!(&send.ready()[filled..], if all { &out[..] } else { &[] }, "all or nothing");
+    let behind = [HEADER_LINE, &out].concat();
+    for framed in [false, true] {
+        for room in [room % (2 * out.len()), out.len() - 1, out.len(), behind.len() - 1, behind.len(), 16 * 1024] {
+            assert_eq!(appended(room, framed, |send| append(text, send)), fit(&out, room), "room for {room}");
+            let both = appended(room, framed, |send| append_behind(HEADER_LINE, text, send));
+            assert_eq!(both, fit(&behind, room), "room for {room}");
+        }
     }
+}
+
+/// All of it, or nothing.
+fn fit(bytes: &[u8], room: usize) -> Vec<u8> {
+    if bytes.len() <= room { bytes.to_vec() } else { Vec::new() }
+}
+
+/// What `append` appends where there is so much room, in a frame that is open or to what is ready at once.
+fn appended(room: usize, framed: bool, append: impl Fn(&mut SendBuf) -> bool) -> Vec<u8> {
+    const FRAMING: Framing = Framing { prefix: 2, suffix: 16, plain_max: 60_000 };
+    let mut send = SendBuf::new(24 * 1024);
+    if framed {
+        send.set_framing(FRAMING);
+    }
+    let filled = send.control_room().saturating_sub(room);
+    assert!(send.append(&[0; 24 * 1024][..filled]));
+    let all = append(&mut send);
+    let bytes = if framed { send.open_frame().unwrap_or_default() } else { send.ready() };
+    assert_eq!(all, bytes.len() > filled, "it says whether it did");
+    bytes[filled..].to_vec()
 }
 
 fn name(text: &[u8]) {

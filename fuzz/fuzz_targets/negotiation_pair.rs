@@ -55,7 +55,7 @@ impl Layer {
         if self.asks {
             return Negotiator::query();
         }
-        Negotiator::dialer(self.offer.clone().into(), if is_lazy { Mode::Lazy } else { Mode::Wait })
+        Negotiator::dialer(self.offer.clone(), if is_lazy { Mode::Lazy } else { Mode::Wait })
     }
 
     fn listener(&self, greeting: Greeting) -> Negotiator {
@@ -294,7 +294,7 @@ fuzz_target!(|data: &[u8]| {
         injection,
     };
     let is_injected = pair.injection.is_some();
-    while let Some(op) = input.next() {
+    while let Some(op) = input.maybe() {
         pair.step(op);
     }
     pair.rest();

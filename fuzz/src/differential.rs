@@ -239,7 +239,7 @@ impl Case {
         let negotiator = match self.end {
             End::Dialer { lazy } => {
                 let mode = if lazy { Mode::Lazy } else { Mode::Wait };
-                Negotiator::dialer(self.names.clone().into(), mode)
+                Negotiator::dialer(self.names.clone(), mode)
             }
             End::Listener { list } => {
                 let names = Names::new(self.names.iter().cloned());

@@ -104,8 +104,8 @@ impl<'a> Driver<'a> {
                     if seen < BYTEWISE { 1 } else { 61 }
                 }
                 How::Pieces(_) => {
-                    if pieces.number() % 2 == 0 {
-                        self.take(pieces.size(), pieces.number() % 8 == 0);
+                    if pieces.number().is_multiple_of(2) {
+                        self.take(pieces.size(), pieces.number().is_multiple_of(8));
                     }
                     pieces.size()
                 }

@@ -38,7 +38,7 @@ impl<'a> Input<'a> {
     }
 
     /// The next byte; `None` at the end.
-    pub fn next(&mut self) -> Option<u8> {
+    pub fn maybe(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
@@ -46,7 +46,7 @@ impl<'a> Input<'a> {
 
     /// The next byte, or zero.
     pub fn byte(&mut self) -> u8 {
-        self.next().unwrap_or(0)
+        self.maybe().unwrap_or(0)
     }
 
     /// The next two bytes, the high one first.

@@ -185,7 +185,7 @@ pub struct Known {
 
 /// The predicate of all cases.
 pub fn matches(name: &str) -> bool {
-    name.starts_with("/noise") || name.len() % 3 == 0
+    name.starts_with("/noise") || name.len().is_multiple_of(3)
 }
 
 impl Known {

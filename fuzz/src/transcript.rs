@@ -27,7 +27,7 @@ pub const BYTES_MAX: usize = 32 * 1024;
 pub fn read(input: &mut Input<'_>, names: &[ProtocolName]) -> Vec<u8> {
     let mut wire = Vec::new();
     let mut last = 0..0;
-    while let Some(kind) = input.next() {
+    while let Some(kind) = input.maybe() {
         let start = wire.len();
         match kind % 16 {
             0 => wire.extend(HEADER_LINE),
@@ -54,7 +54,7 @@ pub fn read(input: &mut Input<'_>, names: &[ProtocolName]) -> Vec<u8> {
             }
             10 => {
                 let name = known(input);
-                wire.extend([name.len() as u8 + 1 | 0x80, 0]);
+                wire.extend([(name.len() as u8 + 1) | 0x80, 0]);
                 wire.extend(name);
                 wire.push(b'\n');
             }
