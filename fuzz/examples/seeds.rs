@@ -149,6 +149,9 @@ fn listener() {
         &[&[0, 8], LIMITS, &list, &[0, 2, 14, 255, 14, 255, 14, 255, 14, 234, 2, 2]],
     );
     put("listener", "many_bytes", &[&[0, 8, 0, 0, 7, 2, 0x08, 0x00], &list, &[0, 8, 0x03, 0xff, 14, 3]]);
+    put("listener", "as_many_bytes_as_allowed", &[&[0, 8, 0, 0, 0, 1, 8], &list, &[0, 3, 0]]);
+    put("listener", "one_byte_too_many", &[&[0, 8, 0, 0, 0, 1, 7], &list, &[0, 3, 0]]);
+    put("listener", "message_as_long_as_allowed", &[&[0, 8, 4, 20, 0, 0, 0], &list, &[0, 8, 0, 19, 8, 0, 20]]);
     put("listener", "three_proposals", &[&[0, 8, 3, 0, 4, 0], &list, &[0, 1, 2, 7, 2, b'/', b'a', 3, 0]]);
 }
 
