@@ -247,26 +247,10 @@ impl Case {
                 Negotiator::listener(Arc::new(names), Greeting::WithReply)
             }
         };
-        let mut negotiator = negotiator.with_limits(self.limits);
-        let (mut used, mut sent) = (0, Vec::new());
-        // Byte by byte: so what is due goes out between messages, as it does where there is a network.
-        let result = (0..=transcript.len()).find_map(|seen| {
-            negotiator.encode(usize::MAX, &mut sent);
-            match negotiator.handle_input(&transcript[used..seen]) {
-                Ok((n, outcome)) => {
-                    used += n;
-                    outcome.map(Ok)
-                }
-                Err(error) => Some(Err(error)),
-            }
-        });
-        negotiator.encode(usize::MAX, &mut sent);
-        let verdict = match result.unwrap_or_else(|| Err(negotiator.handle_eof())) {
-            Ok(Outcome::Agreed(name)) => Verdict::Agreed(name.as_str().to_string(), used),
-            Ok(Outcome::Refused) | Err(Error::Refused | Error::Eof) => Verdict::Unagreed,
-            Ok(Outcome::Listed(_)) => panic!("nobody has asked"),
-            Err(_) => Verdict::Fault,
-        };
+        let negotiator = negotiator.with_limits(self.limits);
+        // Byte by byte, so that what is due goes out between messages, as it does where there is a network.
+        let (verdict, sent) = fed(negotiator.clone(), transcript, 1);
+        assert_eq!(fed(negotiator, transcript, usize::MAX).0, verdict, "pieces matter");
         (verdict, sent)
     }
 
@@ -414,6 +398,35 @@ enum Read<'a> {
     End,
     /// No message can be read.
     Broken,
+}
+
+fn fed(mut negotiator: Negotiator, transcript: &[u8], piece: usize) -> (Verdict, Vec<u8>) {
+    let (mut used, mut seen, mut sent) = (0, 0usize, Vec::new());
+    let result = loop {
+        negotiator.encode(usize::MAX, &mut sent);
+        seen = transcript.len().min(seen.saturating_add(piece));
+        match negotiator.handle_input(&transcript[used..seen]) {
+            Ok((n, outcome)) => {
+                used += n;
+                if let Some(outcome) = outcome {
+                    break Ok(outcome);
+                }
+            }
+            Err(error) => break Err(error),
+        }
+        if seen == transcript.len() {
+            negotiator.encode(usize::MAX, &mut sent);
+            break Err(negotiator.handle_eof());
+        }
+    };
+    negotiator.encode(usize::MAX, &mut sent);
+    let verdict = match result {
+        Ok(Outcome::Agreed(name)) => Verdict::Agreed(name.as_str().to_string(), used),
+        Ok(Outcome::Refused) | Err(Error::Refused | Error::Eof) => Verdict::Unagreed,
+        Ok(Outcome::Listed(_)) => panic!("nobody has asked"),
+        Err(_) => Verdict::Fault,
+    };
+    (verdict, sent)
 }
 
 /// Theirs never waits: its input is all there, and its output takes everything.
