@@ -47,8 +47,8 @@ impl Names {
         self
     }
 
-    /// The same, but `ls` is answered by the list of the set, once in a negotiation. Without it, and if the list would
-    /// be longer than 16383 bytes, `ls` is answered by `na`. A predicate's names are not listed.
+    /// The same, but `ls` is answered by the list of the set, once in a negotiation. Without it, and if the message
+    /// would be longer than 16320 bytes, `ls` is answered by `na`. A predicate's names are not listed.
     #[must_use]
     pub fn with_list(mut self) -> Self {
         self.list = encode_list(self.sorted.iter()).map(Arc::from);

@@ -247,6 +247,7 @@ mod tests {
         let map = BTreeMap::from([(shared, 1)]);
         assert_eq!(map.get("/noise"), Some(&1));
         assert_eq!(format!("{fixed} {fixed:?}"), "/noise \"/noise\"");
+        assert_eq!((fixed.as_ref(), fixed == "/tls"), ("/noise", false));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The vocabulary that all machines of sanswarm share: time as an argument, the two buffers that a driver lends, the
-//! unread payload of a stream, and slots whose keys go stale.
+//! unread payload of a stream, slots whose keys go stale, and queues of such keys.
 //!
 //! # What it is
 //!
@@ -8,6 +8,8 @@
 //! - [`SendBuf`]: bytes to a socket, gathered in frames, sealed in place.
 //! - [`Inbox`]: what a stream has received and its user has not read.
 //! - [`Slab`] and [`Key`]: values in slots; a stale key is `None`, never somebody else's value.
+//! - [`Ring`]: keys in a queue that any of them can leave at once.
+//! - [`Turns`]: which of the streams that came short may write next, and how much.
 //!
 //! There is no I/O, no clock, no thread and no randomness here, and no `std`.
 //!
@@ -35,12 +37,16 @@ extern crate alloc;
 
 mod inbox;
 mod recv;
+mod ring;
 mod send;
 mod slab;
 mod time;
+mod turns;
 
 pub use inbox::Inbox;
 pub use recv::RecvBuf;
+pub use ring::Ring;
 pub use send::{Framing, SendBuf};
 pub use slab::{Key, Slab};
 pub use time::{Deadline, Instant, Role};
+pub use turns::{Turn, Turns, Wrote};

@@ -11,11 +11,29 @@ pub struct Key {
 }
 
 impl Key {
+    pub(crate) const fn new(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        self.generation
+    }
+
     /// The slot. Small and dense, so that a table beside the slab can be a `Vec`; used again after a removal.
     pub const fn index(self) -> usize {
         self.index as usize
     }
 }
+
+/// Makes room for `len` values with a quarter to spare: doubling would let half of a table of many streams lie idle.
+pub(crate) fn grow<T>(table: &mut Vec<T>, len: usize) {
+    if table.capacity() < len {
+        table.reserve_exact(len + (len / 4).max(3) - table.len());
+    }
+}
+
+/// The slots of an empty table that are kept.
+const KEPT_SLOTS: usize = 8;
 
 impl core::fmt::Debug for Key {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -23,7 +41,16 @@ impl core::fmt::Debug for Key {
     }
 }
 
-/// Values in numbered slots. Every operation takes constant time; an empty slab holds no memory.
+/// Empties a table of which nothing is in use, and gives its memory back unless it is small: what comes and goes one by
+/// one should not allocate each time.
+pub(crate) fn release<T>(table: &mut Vec<T>) {
+    table.clear();
+    if table.capacity() > KEPT_SLOTS {
+        *table = Vec::new();
+    }
+}
+
+/// Values in numbered slots. Every operation takes constant time. A slab that has become empty keeps at most 8 slots.
 #[derive(Clone, Debug)]
 pub struct Slab<T> {
     slots: Vec<Slot<T>>,
@@ -76,6 +103,8 @@ impl<T> Slab<T> {
                 index
             }
             None => {
+                let len = self.slots.len() + 1;
+                grow(&mut self.slots, len);
                 self.slots.push(taken);
                 (self.slots.len() - 1) as u32
             }
@@ -99,6 +128,19 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The value in slot `index` with its key, if there is one.
+    pub fn at(&self, index: usize) -> Option<(Key, &T)> {
+        match self.slots.get(index)? {
+            Slot::Taken { generation, value } => Some((Key::new(index as u32, *generation), value)),
+            Slot::Vacant { .. } => None,
+        }
+    }
+
+    /// The heap memory of the slots, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<T>>()
+    }
+
     /// Whether `key` names a value.
     pub fn contains(&self, key: Key) -> bool {
         self.get(key).is_some()
@@ -111,7 +153,7 @@ impl<T> Slab<T> {
         self.vacant = Some(key.index);
         self.len -= 1;
         if self.len == 0 {
-            self.slots = Vec::new();
+            release(&mut self.slots);
             self.vacant = None;
         }
         match slot {

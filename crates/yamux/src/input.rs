@@ -34,6 +34,9 @@ impl Session {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        if let Some(stream) = self.refused_stream() {
+            return Ok((0, Some(Event::Reset { stream })));
+        }
         let mut used = 0;
         loop {
             let rest = &plain[used..];
@@ -51,6 +54,16 @@ impl Session {
             }
         }
         Ok((used, None))
+    }
+
+    /// A stream of ours whose SYN had not been sent when the peer went away: it never will be.
+    fn refused_stream(&mut self) -> Option<StreamId> {
+        if !self.they_go_away {
+            return None;
+        }
+        let id = self.opening.front()?;
+        self.remove(id)?;
+        Some(id)
     }
 
     /// Goes on with a body of which `in_hand` bytes or more are there. `None`: nothing can be done before more come.
@@ -152,7 +165,6 @@ impl Session {
 
     /// A data frame or window update for a stream that is known.
     fn handle_frame(&mut self, id: StreamId, header: Header) -> Result<(), Error> {
-        let size = self.config.limits.window_bytes;
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
         match header.kind {
             Kind::Data => stream.recv.receive(header.length)?,
@@ -174,8 +186,8 @@ impl Session {
         if fin {
             stream.receiving = Receiving::FinSeen;
         } else if stream.stopped {
-            stream.recv.consume(header.body() as usize, size);
-            if stream.recv.is_due(size) {
+            stream.recv.consume(header.body() as usize);
+            if stream.recv.is_due() {
                 stream.credit_due = true;
                 self.due.push_back(id);
             }
@@ -186,7 +198,7 @@ impl Session {
 
     /// The body of a frame that concerns nobody is dropped, if a peer that follows its windows can have sent it.
     fn drop_body(&mut self, header: Header) -> Result<(), Error> {
-        let (length, limit) = (header.body(), self.config.limits.window_bytes);
+        let (length, limit) = (header.body(), self.largest_window);
         if length > limit {
             return Err(Error::BodyTooLong { length, limit });
         }

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use sanswarm_wire::{Deadline, Instant, Role};
+use sanswarm_wire::{Deadline, Instant, Ring, Role, Turns};
 
 use crate::{
     StreamId,
@@ -12,9 +12,7 @@ use crate::{
     frame::GoAway,
     input::Body,
     ping::Pings,
-    ring::Ring,
     stream::{Opening, Sending, Stream, Streams},
-    writer::Writers,
 };
 
 /// What a session has to say.
@@ -50,7 +48,8 @@ pub enum Event {
         /// From the [`poll_transmit`](Session::poll_transmit) that wrote the ping to its answer.
         rtt: Duration,
     },
-    /// The peer goes away: no stream can be opened from here on, open ones go on if the peer lets them.
+    /// The peer goes away: no stream can be opened from here on, open ones go on if the peer lets them. Those that it had
+    /// not heard of are [reset](Self::Reset).
     GoAway {
         /// Why.
         code: GoAway,
@@ -68,11 +67,15 @@ pub struct Session {
     pub(crate) inbound: usize,
     pub(crate) unacknowledged: usize,
     pub(crate) unaccepted: usize,
+    /// What receive windows may still grow, all together.
+    pub(crate) growth_left: usize,
+    /// The largest receive window that any stream has had.
+    pub(crate) largest_window: u32,
     /// Streams whose SYN is due.
     pub(crate) opening: Ring,
     /// Streams that may owe a frame without payload, and whose SYN was sent.
     pub(crate) due: Ring,
-    pub(crate) writers: Writers,
+    pub(crate) writers: Turns,
     /// Wire ids that are owed RST.
     pub(crate) resets: VecDeque<u32>,
     pub(crate) pings: Pings,
@@ -87,8 +90,11 @@ pub struct Session {
 impl Session {
     /// A session of the connection's `role`: dialers have odd ids, listeners even ones. Sends nothing by itself.
     pub fn new(role: Role, config: Config) -> Self {
+        let limits = config.limits.in_range();
         Self {
-            config: Config { limits: config.limits.in_range(), ..config },
+            growth_left: limits.session_window_bytes,
+            largest_window: limits.window_bytes,
+            config: Config { limits, ..config },
             role,
             streams: Streams::default(),
             next: Some(if role.is_dialer() { 1 } else { 2 }),
@@ -97,7 +103,7 @@ impl Session {
             unaccepted: 0,
             opening: Ring::new(),
             due: Ring::new(),
-            writers: Writers::new(),
+            writers: Turns::new(),
             resets: VecDeque::new(),
             pings: Pings::default(),
             body: None,
@@ -121,7 +127,7 @@ impl Session {
         }
         let limits = &self.config.limits;
         if self.streams.len() - self.inbound >= limits.streams {
-            return Err(OpenError::TooMany { limit: limits.streams });
+            return Err(OpenError::Limit { name: "streams", value: limits.streams });
         }
         let wire = self.next.ok_or(OpenError::Exhausted)?;
         self.next = wire.checked_add(2);
@@ -145,10 +151,9 @@ impl Session {
     /// Says that the application has read `bytes` more of a stream, so that the peer may get credit: a window update is
     /// due when half of the window has been read. More than arrived counts as all that arrived.
     pub fn consumed(&mut self, id: StreamId, bytes: usize) {
-        let size = self.config.limits.window_bytes;
         if let Some(stream) = self.streams.get_mut(id) {
-            stream.recv.consume(bytes, size);
-            if stream.recv.is_due(size) {
+            stream.recv.consume(bytes);
+            if stream.recv.is_due() {
                 stream.credit_due = true;
                 self.mark_due(id);
             }
@@ -255,6 +260,26 @@ impl Session {
         self.failed.is_none() && (self.resets.len() >= limits.control || self.pings.owed.len() >= limits.pongs)
     }
 
+    /// The receive window of a stream, in bytes: how much of its payload may be unread. It grows while the reader keeps up
+    /// and the window holds the peer back.
+    pub fn recv_window(&self, id: StreamId) -> Option<u32> {
+        Some(self.streams.get(id)?.recv.size())
+    }
+
+    /// The time of a round trip, once a ping has been answered. Longer ones count by and by, shorter ones at once.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.pings.round_trip()
+    }
+
+    /// The heap memory that the session holds, in bytes. It is small while no stream is live.
+    pub fn heap_bytes(&self) -> usize {
+        self.streams.heap_bytes()
+            + self.opening.heap_bytes()
+            + self.due.heap_bytes()
+            + self.writers.heap_bytes()
+            + (self.resets.capacity() + self.pings.owed.capacity()) * size_of::<u32>()
+    }
+
     /// The stream's id on the wire, for logs.
     pub fn wire_id(&self, id: StreamId) -> Option<u32> {
         Some(self.streams.get(id)?.wire)
@@ -288,6 +313,7 @@ impl Session {
         if !self.is_ours(stream.wire) {
             self.inbound -= 1;
         }
+        self.growth_left += (stream.recv.size() - self.config.limits.window_bytes) as usize;
         if self.streams.len() == 0 {
             self.opening.release();
             self.due.release();

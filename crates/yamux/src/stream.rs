@@ -1,12 +1,11 @@
 //! One stream, and the table of all.
 
-use alloc::collections::BTreeMap;
-
-use sanswarm_wire::Slab;
+use sanswarm_wire::{Instant, Slab, Turn};
 
 use crate::{
     StreamId,
     frame::{Flags, Header, Kind},
+    ids::Ids,
     window::{INITIAL_WINDOW_BYTES, RecvWindow, SendWindow},
 };
 
@@ -45,8 +44,7 @@ pub(crate) struct Stream {
     pub(crate) wire: u32,
     pub(crate) send: SendWindow,
     pub(crate) recv: RecvWindow,
-    /// The bytes left of its turn as a writer.
-    pub(crate) turn: u16,
+    pub(crate) turn: Turn,
     pub(crate) opening: Opening,
     pub(crate) sending: Sending,
     pub(crate) receiving: Receiving,
@@ -55,8 +53,6 @@ pub(crate) struct Stream {
     pub(crate) credit_due: bool,
     /// A writer waits for credit or for its SYN; it joins the ring when that comes.
     pub(crate) parked: bool,
-    /// It was told that it can write and did not.
-    pub(crate) silent: bool,
 }
 
 impl Stream {
@@ -65,14 +61,13 @@ impl Stream {
             wire,
             send: SendWindow::INITIAL,
             recv: RecvWindow::new(window_bytes),
-            turn: 0,
+            turn: Turn::default(),
             opening,
             sending: Sending::Open,
             receiving: Receiving::Open,
             stopped: false,
             credit_due: window_bytes > INITIAL_WINDOW_BYTES,
             parked: false,
-            silent: false,
         }
     }
 
@@ -98,10 +93,10 @@ impl Stream {
     }
 
     /// What [`owed`](Self::owed) said has been sent.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self, now: Instant) {
         self.opened();
         if self.credit() > 0 {
-            self.recv.granted();
+            self.recv.grant(now);
         }
         self.credit_due = false;
         if self.sending == Sending::FinDue {
@@ -122,6 +117,11 @@ impl Stream {
         self.sending == Sending::FinSent && self.receiving == Receiving::FinTold
     }
 
+    /// Whether the credit that is due follows a reader, so that a larger window may be of use.
+    pub(crate) fn has_reader(&self) -> bool {
+        self.credit() > 0 && !self.stopped && self.recv.was_read()
+    }
+
     /// Credit is of no use to a peer that has finished.
     fn credit(&self) -> u32 {
         if self.credit_due && self.receiving == Receiving::Open { self.recv.read() } else { 0 }
@@ -132,7 +132,7 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slab: Slab<Stream>,
-    wires: BTreeMap<u32, StreamId>,
+    ids: Ids,
 }
 
 impl Streams {
@@ -143,13 +143,13 @@ impl Streams {
     pub(crate) fn insert(&mut self, stream: Stream) -> StreamId {
         let wire = stream.wire;
         let key = self.slab.insert(stream);
-        self.wires.insert(wire, key);
+        self.ids.insert(wire, key.index());
         key
     }
 
     pub(crate) fn remove(&mut self, key: StreamId) -> Option<Stream> {
         let stream = self.slab.remove(key)?;
-        self.wires.remove(&stream.wire);
+        self.ids.remove(stream.wire);
         Some(stream)
     }
 
@@ -163,8 +163,13 @@ impl Streams {
 
     /// The stream that the peer means by `wire`. It cannot mean one that it has not heard of.
     pub(crate) fn by_wire(&self, wire: u32) -> Option<StreamId> {
-        let key = *self.wires.get(&wire)?;
-        (self.get(key)?.opening != Opening::SynDue).then_some(key)
+        let (key, stream) = self.slab.at(self.ids.get(wire)?)?;
+        (stream.opening != Opening::SynDue).then_some(key)
+    }
+
+    /// Heap memory, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.slab.heap_bytes() + self.ids.heap_bytes()
     }
 }
 
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_small() {
-        assert!(size_of::<Stream>() <= 32, "{}", size_of::<Stream>());
+        assert!(size_of::<Stream>() <= 36, "{}", size_of::<Stream>());
     }
 
     #[test]
@@ -183,7 +188,7 @@ mod tests {
         stream.sending = Sending::FinDue;
         let owed = stream.owed().unwrap();
         assert_eq!(owed.encode(), [0, 1, 0, 5, 0, 0, 0, 5, 0, 0, 0, 7]);
-        stream.settle();
+        stream.settle(Instant::ZERO);
         assert_eq!(stream.owed(), None);
         assert_eq!((stream.opening, stream.sending), (Opening::AwaitsAck, Sending::FinSent));
     }

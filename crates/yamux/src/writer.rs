@@ -1,12 +1,11 @@
 //! Payload on its way out, and the turns of those who wait.
 
-use sanswarm_wire::{Instant, SendBuf};
+use sanswarm_wire::{Instant, SendBuf, Turns, Wrote};
 
 use crate::{
     StreamId,
     error::WriteError,
     frame::{HEADER_BYTES, Header, Kind},
-    ring::Ring,
     session::Session,
     stream::{Opening, Sending, Stream},
 };
@@ -15,51 +14,7 @@ use crate::{
 pub const FRAME_BYTES: usize = 16 * 1024;
 
 /// The most that a stream writes in its turn while others wait, in bytes.
-pub const TURN_BYTES: usize = 16 * 1024;
-
-/// The streams that got a short write and could write now if there was room and it was their turn.
-#[derive(Debug)]
-pub(crate) struct Writers {
-    ring: Ring,
-    /// The head that was told to write and has not tried since.
-    told: Option<StreamId>,
-    /// There was room when the buffer was last seen.
-    has_room: bool,
-}
-
-impl Writers {
-    pub(crate) fn new() -> Self {
-        Self { ring: Ring::new(), told: None, has_room: false }
-    }
-
-    pub(crate) fn join(&mut self, id: StreamId) {
-        self.ring.push_back(id);
-    }
-
-    pub(crate) fn leave(&mut self, id: StreamId) {
-        self.ring.remove(id);
-        self.tried(id);
-    }
-
-    pub(crate) fn release(&mut self) {
-        self.ring.release();
-    }
-
-    pub(crate) fn saw(&mut self, send: &SendBuf) {
-        self.has_room = send.room() > HEADER_BYTES;
-    }
-
-    fn tried(&mut self, id: StreamId) {
-        if self.told == Some(id) {
-            self.told = None;
-        }
-    }
-
-    /// Whether anyone else waits.
-    fn has_others(&self, id: StreamId) -> bool {
-        self.ring.len() > usize::from(self.ring.contains(id))
-    }
-}
+pub const TURN_BYTES: usize = Turns::TURN_BYTES;
 
 impl Session {
     /// Writes payload of a stream, with what the stream still owes the peer (SYN or ACK), and returns how many bytes of
@@ -78,20 +33,26 @@ impl Session {
             return Ok(0);
         }
         self.accept(id);
-        let others = self.writers.has_others(id);
         let has_slot = self.has_slot();
         let Some(stream) = self.streams.get_mut(id) else { return Err(WriteError::Unknown) };
         let was_new = stream.opening == Opening::SynDue;
-        let want = data.len().min(allowed(stream, others, has_slot));
+        let want = data.len().min(allowed(stream, id, &self.writers, has_slot));
         let taken = append_frames(stream, &data[..want], send);
+        self.writers.saw_room(send.room() > HEADER_BYTES);
+        let end = if taken == data.len() {
+            Wrote::All
+        } else if is_blocked(stream, has_slot) {
+            stream.parked = true;
+            Wrote::Blocked
+        } else {
+            Wrote::Short
+        };
+        self.writers.wrote(id, &mut stream.turn, taken, end);
         if was_new && taken > 0 {
             self.unacknowledged += 1;
             self.opening.remove(id);
             self.mark_due(id); // for credit that no data frame can carry
         }
-        self.writers.tried(id);
-        self.writers.saw(send);
-        self.end_write(id, taken, taken < data.len(), others, has_slot);
         Ok(taken)
     }
 
@@ -99,7 +60,7 @@ impl Session {
     pub fn write_room(&self, id: StreamId, send: &SendBuf) -> usize {
         match self.streams.get(id) {
             Some(stream) if stream.sending == Sending::Open && self.failed.is_none() => {
-                allowed(stream, self.writers.has_others(id), self.has_slot()).min(payload_room(send))
+                allowed(stream, id, &self.writers, self.has_slot()).min(payload_room(send))
             }
             _ => 0,
         }
@@ -109,32 +70,26 @@ impl Session {
     /// tried, or by the next [`poll_transmit`](Self::poll_transmit) if it has not. A stream that was told may use its
     /// turn later, too.
     pub fn poll_writable(&mut self) -> Option<StreamId> {
-        if self.failed.is_some() || !self.writers.has_room || self.writers.told.is_some() {
+        if self.failed.is_some() {
             return None;
         }
-        let head = self.writers.ring.front()?;
-        let stream = self.streams.get_mut(head)?;
-        if stream.turn == 0 {
-            stream.turn = TURN_BYTES as u16;
-        }
-        self.writers.told = Some(head);
-        Some(head)
+        self.writers.poll(|id| Some(&mut self.streams.get_mut(id)?.turn))
     }
 
     /// Puts a stream in line for [`poll_writable`](Self::poll_writable), as a short write does: for a caller whose
     /// message must go whole and found too little room. A stream that cannot write is left alone.
     pub fn wait_writable(&mut self, id: StreamId) {
-        if self.failed.is_some() || self.streams.get(id).is_none_or(|stream| stream.sending != Sending::Open) {
+        let has_slot = self.has_slot();
+        let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.sending == Sending::Open) else { return };
+        if self.failed.is_some() {
             return;
         }
-        let (others, has_slot) = (self.writers.has_others(id), self.has_slot());
-        if let (true, Some(stream)) = (others, self.streams.get_mut(id)) {
-            // What is left of its turn was too short: kept, it would hold up the others for ever.
-            stream.turn = 0;
-            self.writers.ring.move_back(id);
+        if is_blocked(stream, has_slot) {
+            stream.parked = true;
+            self.writers.wrote(id, &mut stream.turn, 0, Wrote::Blocked);
+        } else {
+            self.writers.wait(id, &mut stream.turn);
         }
-        self.writers.tried(id);
-        self.end_write(id, 0, true, others, has_slot);
     }
 
     /// Takes a stream that was told by [`poll_writable`](Self::poll_writable) and has nothing to write out of the line, so
@@ -147,49 +102,16 @@ impl Session {
     pub(crate) fn has_slot(&self) -> bool {
         self.unacknowledged < self.config.limits.unacknowledged
     }
+}
 
-    /// A head that was told and did not try goes to the end, so that nobody who lost interest holds up the others.
-    /// The second time it leaves: it knows, and keeps its turn.
-    pub(crate) fn pass_turn(&mut self) {
-        let Some(id) = self.writers.told.take() else { return };
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        if stream.silent {
-            self.writers.ring.remove(id);
-        } else {
-            stream.silent = true;
-            self.writers.ring.move_back(id);
-        }
-    }
-
-    /// Decides where a stream waits after a write of `taken` bytes, if it has to.
-    fn end_write(&mut self, id: StreamId, taken: usize, is_short: bool, others: bool, has_slot: bool) {
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        stream.silent = false;
-        let had_turn = stream.turn > 0;
-        if others {
-            stream.turn = stream.turn.saturating_sub(u16::try_from(taken).unwrap_or(u16::MAX));
-        }
-        if !is_short {
-            self.writers.leave(id);
-        } else if stream.send.left() == 0 || (stream.opening == Opening::SynDue && !has_slot) {
-            stream.parked = true;
-            stream.turn = 0;
-            self.writers.leave(id);
-        } else if others && had_turn && stream.turn == 0 {
-            self.writers.ring.move_back(id);
-        } else {
-            self.writers.join(id);
-        }
-    }
+/// Whether the stream could not write with any room.
+fn is_blocked(stream: &Stream, has_slot: bool) -> bool {
+    stream.send.left() == 0 || (stream.opening == Opening::SynDue && !has_slot)
 }
 
 /// What the stream may write, whatever the room.
-fn allowed(stream: &Stream, others: bool, has_slot: bool) -> usize {
-    if stream.opening == Opening::SynDue && !has_slot {
-        return 0;
-    }
-    let turn = if others { usize::from(stream.turn) } else { usize::MAX };
-    stream.send.left().min(turn)
+fn allowed(stream: &Stream, id: StreamId, writers: &Turns, has_slot: bool) -> usize {
+    if is_blocked(stream, has_slot) { 0 } else { stream.send.left().min(writers.allowed(id, stream.turn)) }
 }
 
 /// The payload that fits into the buffer beside its heads.

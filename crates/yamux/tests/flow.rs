@@ -38,7 +38,8 @@ fn credit_comes_when_half_of_the_window_was_read() {
     session.consumed(stream, half - 1);
     assert_eq!(due(&mut session), []);
     session.consumed(stream, 1);
-    assert_eq!(due(&mut session), [(WINDOW_UPDATE, 0, 1, half as u32)]);
+    let measures = (PING, SYN, 0, 0);
+    assert_eq!(due(&mut session), [(WINDOW_UPDATE, 0, 1, half as u32), measures]);
     session.consumed(stream, usize::MAX);
     assert_eq!(due(&mut session), [(WINDOW_UPDATE, 0, 1, half as u32)], "never more than arrived");
     session.consumed(stream, usize::MAX);
@@ -70,7 +71,7 @@ fn streams_of_ours_are_limited_too() {
     let mut session = Session::new(Role::Listener, config);
     opened(&mut session, &head((DATA, SYN, 1, 0)));
     let stream = session.open().unwrap();
-    assert_eq!(session.open(), Err(OpenError::TooMany { limit: 1 }));
+    assert_eq!(session.open(), Err(OpenError::Limit { name: "streams", value: 1 }));
     session.reset(stream).unwrap();
     assert!(session.open().is_ok());
 }
