@@ -120,6 +120,7 @@ fn every_limit_is_on_the_page_of_limits() {
         ("swarm", "swarm/src/limits.rs", &["Limits"]),
         ("noise", "noise/src/config.rs", &["Config", "Limits"]),
         ("yamux", "yamux/src/config.rs", &["Config", "Limits"]),
+        ("mplex", "mplex/src/config.rs", &["Limits"]),
         ("multistream-select", "multistream-select/src/limits.rs", &["Limits"]),
         ("identify", "identify/src/limits.rs", &["Limits"]),
         ("ping", "ping/src/pinger.rs", &["Config"]),
