@@ -12,7 +12,7 @@ use futures::{executor::block_on, future::join};
 use minip2p_multistream_select::{MultistreamOutput, MultistreamSelect};
 use multistream_select::{Version, dialer_select_proto, listener_select_proto};
 use sanswarm_multistream::ProtocolName;
-use sanswarm_multistream_select::{Greeting, Mode, Names, Negotiator, Outcome};
+use sanswarm_multistream_select::{Greeting, Mode, Names, Negotiator, Offer, Outcome};
 use sanswarm_wire::SendBuf;
 
 use crate::{Bench, pipe::Duplex};
@@ -76,7 +76,7 @@ fn made(text: &str) -> ProtocolName {
 }
 
 fn ours(case: &Case, mode: Mode, name: fn(&str) -> ProtocolName) -> Box<dyn FnMut()> {
-    let offered: Arc<[ProtocolName]> = case.offered.iter().map(|text| name(text)).collect();
+    let offered: Offer = case.offered.iter().map(|text| name(text)).collect::<Vec<_>>().into();
     let known: Arc<Names> = Arc::new(case.known.iter().map(|text| name(text)).collect());
     let agreed = Outcome::Agreed(name(case.agreed()));
     let (mut there, mut back) = (SendBuf::default(), SendBuf::default());

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
+use sanswarm::Muxer;
 
 use crate::failure::Usage;
 
@@ -77,6 +78,8 @@ pub(crate) struct Options {
     /// On each stream, each way.
     pub(crate) bytes: Option<u64>,
     pub(crate) half_close: HalfClose,
+    /// In the order in which they are offered; `None` is the library's choice.
+    pub(crate) muxers: Option<Vec<Muxer>>,
     pub(crate) key: Option<PathBuf>,
     pub(crate) count: Option<u32>,
     pub(crate) json: bool,
@@ -85,7 +88,7 @@ pub(crate) struct Options {
 
 /// What there is, and what libp2p has beside it.
 const SECURITY: (&[&str], &[&str]) = (&["noise"], &["tls", "plaintext"]);
-const MUXERS: (&[&str], &[&str]) = (&["yamux"], &["mplex"]);
+const MUXERS: (&[&str], &[&str]) = (&["yamux", "mplex"], &[]);
 const TRANSPORTS: (&[&str], &[&str]) =
     (&["tcp"], &["ws", "wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
 
@@ -139,7 +142,7 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "json" => options.json = true,
         "verbose" => options.verbose = true,
         "security" => check("--security", &parser.value()?.string()?, SECURITY)?,
-        "muxer" => check("--muxer", &parser.value()?.string()?, MUXERS)?,
+        "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
         "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
         "port" => options.port = parser.value()?.parse()?,
         "timeout" => options.timeout = Some(seconds(&parser.value()?.string()?)?),
@@ -167,6 +170,19 @@ fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) ->
         });
     }
     Ok(())
+}
+
+/// Each muxer of a comma list once.
+fn muxers(list: &str) -> Result<Vec<Muxer>, Usage> {
+    check("--muxer", list, MUXERS)?;
+    let mut muxers = Vec::new();
+    for part in list.split(',') {
+        let muxer = if part == "mplex" { Muxer::Mplex } else { Muxer::Yamux };
+        if !muxers.contains(&muxer) {
+            muxers.push(muxer);
+        }
+    }
+    Ok(muxers)
 }
 
 fn bytes(option: &'static str, text: &str) -> Result<u64, Usage> {
@@ -234,7 +250,7 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer yamux --transport=tcp --port 7 \
+        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp --port 7 \
                    --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
@@ -243,6 +259,7 @@ mod tests {
             streams: Some(20),
             bytes: Some(64 << 20),
             half_close: HalfClose::Late,
+            muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
             count: None,
             json: true,
@@ -251,6 +268,8 @@ mod tests {
         assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
         assert_eq!(options("ping /a --count 9").count, Some(9));
         assert_eq!(options("listen").address, None);
+        assert_eq!(options("listen").muxers, None);
+        assert_eq!(options("listen --muxer yamux").muxers, Some(vec![Muxer::Yamux]));
         assert_eq!(options("demo --bytes 5").bytes, Some(5));
     }
 
@@ -287,6 +306,8 @@ mod tests {
             "demo --port 65536",
             "demo --half-close never",
             "demo --security lead",
+            "demo --muxer yamux,lead",
+            "demo --muxer mplex,",
             "demo --json=yes",
             "demo -x",
             "ping /a --count 0",
@@ -297,7 +318,7 @@ mod tests {
 
     #[test]
     fn what_libp2p_has_and_we_have_not_is_not_supported() {
-        let args = ["--security tls", "--security noise,tls", "--muxer mplex", "--transport ws", "--transport quic"];
+        let args = ["--security tls", "--security noise,tls", "--transport ws", "--transport quic"];
         for args in args {
             assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
         }

@@ -44,7 +44,7 @@ macro_rules! common {
     () => {
         "\
   --security LIST      noise
-  --muxer LIST         yamux
+  --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
   --transport LIST     tcp
   --key FILE           the identity; made, readable by its owner only, if FILE is missing
                        (default: a new one each time)

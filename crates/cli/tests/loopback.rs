@@ -68,6 +68,26 @@ fn listen_answers_ping_echo_and_identify() {
 }
 
 #[test]
+fn verbs_speak_mplex_where_it_is_named() {
+    let listener = Listener::start(&["--muxer", "yamux,mplex"]);
+    let address = &*listener.address;
+    let text = ok(&["ping", address, "--count", "1", "--muxer", "mplex"]);
+    assert!(text.lines().next().unwrap().ends_with("/noise, /mplex/6.7.0"), "{text}");
+    let text = ok(&["ping", address, "--count", "1", "--muxer", "mplex,yamux"]);
+    assert!(text.lines().next().unwrap().ends_with("/noise, /mplex/6.7.0"), "the dialer's order counts: {text}");
+    let text = ok(&["ping", address, "--count", "1"]);
+    assert!(text.lines().next().unwrap().ends_with("/noise, /yamux/1.0.0"), "never unless named: {text}");
+    let text = ok(&["echo", address, "--bytes", "2000000", "--streams", "5", "--muxer", "mplex"]);
+    assert!(text.contains("over 5 streams"), "{text}");
+    let text = ok(&["identify", address, "--muxer", "mplex"]);
+    assert!(text.contains("/noise, /mplex/6.7.0") && text.contains("agent             sanswarm/"), "{text}");
+    assert!(ok(&["demo", "--bytes", "1M", "--muxer", "mplex"]).contains("/mplex/6.7.0"));
+    // A listener that does not know it says no.
+    let listener = Listener::start(&[]);
+    assert!(fails(&["ping", &listener.address, "--muxer", "mplex"], 1).contains("/mplex/6.7.0"));
+}
+
+#[test]
 fn every_verb_tells_json() {
     let listener = Listener::start(&["--json", "--verbose"]);
     let address = objects(&listener.address)[0]["address"].as_str().unwrap().to_owned();

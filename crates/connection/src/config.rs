@@ -47,6 +47,10 @@ pub enum Muxer {
     /// `/yamux/1.0.0`.
     #[cfg(feature = "yamux")]
     Yamux,
+    /// `/mplex/6.7.0`, for old peers. It has no flow control: a stream that is not read can stop all others for some
+    /// seconds, and is reset then.
+    #[cfg(feature = "mplex")]
+    Mplex,
 }
 
 impl Muxer {
@@ -55,14 +59,19 @@ impl Muxer {
         match self {
             #[cfg(feature = "yamux")]
             Self::Yamux => ProtocolName::from_static("/yamux/1.0.0"),
+            #[cfg(feature = "mplex")]
+            Self::Mplex => ProtocolName::from_static("/mplex/6.7.0"),
         }
     }
 
-    /// What is built in and offered by default.
+    /// What is offered by default: yamux if it is built in, else mplex if that is. A second one would cost a round trip
+    /// with peers that name no muxers in the handshake.
     pub fn defaults() -> Vec<Self> {
         vec![
             #[cfg(feature = "yamux")]
             Self::Yamux,
+            #[cfg(all(feature = "mplex", not(feature = "yamux")))]
+            Self::Mplex,
         ]
     }
 }
@@ -88,7 +97,8 @@ pub struct Limits {
     /// Stops: negotiations as a way to hold memory.
     pub negotiating: usize,
     /// The receive window that a stream starts with, in bytes: what a peer may send before the application reads.
-    /// Default 256 KiB, which yamux makes the least. Stops: unread payload.
+    /// Default 256 KiB, which yamux makes the least. Stops: unread payload. mplex has no windows, and bounds of its own: 1 MiB a stream,
+    /// 8 MiB all together.
     pub window_bytes: u32,
     /// Up to what size, in bytes, the receive window of a stream grows while its reader keeps up and the window alone
     /// holds the peer back. Default 16 MiB; `window_bytes` or less is no growth. Stops: unread payload behind a reader

@@ -64,7 +64,8 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
-    /// The peer has reset the stream. What was unread is lost and the id is stale now.
+    /// The peer has reset the stream; or it was not read for so long that we did, which happens over mplex only. What was
+    /// unread is lost and the id is stale now.
     Reset {
         /// The stream.
         stream: StreamId,
@@ -167,6 +168,13 @@ impl Connection {
     /// Sets the protocols that are agreed to on inbound streams from now on. None before the first call.
     pub fn set_names(&mut self, names: Arc<Names>) {
         self.streams.set_names(names);
+    }
+
+    /// Whether input waits, and nothing is to be taken from the socket: for the application to read, which only a muxer
+    /// without flow control (mplex) makes it do, or for replies to be sent. A [`read`](Self::read) that ends this is a
+    /// reason to poll at once.
+    pub fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Streams) && self.streams.is_held()
     }
 
     /// Counts of this connection.

@@ -72,6 +72,9 @@ pub enum Error {
     /// The muxer was misused by the peer, or ran into a limit.
     #[cfg(feature = "yamux")]
     Yamux(sanswarm_yamux::Error),
+    /// The same of mplex.
+    #[cfg(feature = "mplex")]
+    Mplex(sanswarm_mplex::Error),
     /// A stage did not end in time.
     Timeout {
         /// The stage.
@@ -108,6 +111,8 @@ impl Error {
             Self::IdentityKey { .. } | Self::IdentitySignature | Self::WrongPeer { .. } => Stage::Handshake,
             #[cfg(feature = "yamux")]
             Self::Yamux(_) => Stage::Streams,
+            #[cfg(feature = "mplex")]
+            Self::Mplex(_) => Stage::Streams,
         }
     }
 
@@ -123,6 +128,8 @@ impl Error {
             Self::WrongPeer { .. } => "wrong-peer",
             #[cfg(feature = "yamux")]
             Self::Yamux(_) => "yamux",
+            #[cfg(feature = "mplex")]
+            Self::Mplex(_) => "mplex",
             Self::Timeout { .. } => "timeout",
             Self::Eof { .. } => "eof",
             Self::NotBuiltIn { .. } => "not-built-in",
@@ -152,6 +159,8 @@ impl fmt::Display for Error {
             Self::WrongPeer { expected, got } => write!(f, "handshake: expected peer {expected}, but {got} answered"),
             #[cfg(feature = "yamux")]
             Self::Yamux(error) => write!(f, "yamux: {error}"),
+            #[cfg(feature = "mplex")]
+            Self::Mplex(error) => write!(f, "mplex: {error}"),
             Self::Timeout { stage, after, offered } => {
                 write!(f, "{stage}: not done within {after:?}{}", Offer(offered))
             }
@@ -174,6 +183,8 @@ impl core::error::Error for Error {
             Self::Noise(error) => Some(error),
             #[cfg(feature = "yamux")]
             Self::Yamux(error) => Some(error),
+            #[cfg(feature = "mplex")]
+            Self::Mplex(error) => Some(error),
             _ => None,
         }
     }

@@ -39,7 +39,9 @@
 //! # Limits
 //!
 //! [`Limits`]: time for the upgrade, for a stream's negotiation and for the goodbye; streams; inbound streams that
-//! negotiate at once; the receive window of a stream, which is all that a peer can make us hold for it.
+//! negotiate at once; the receive window of a stream, which is all that a peer can make us hold for it, and how far it may
+//! grow for a reader who keeps up. Over mplex, which has no windows, a stream that is not read stops the whole connection
+//! at its bound and is reset after five seconds.
 //!
 //! # Errors
 //!
@@ -56,7 +58,10 @@
 //! ```
 
 // With no security protocol or no muxer built in, much has no use.
-#![cfg_attr(not(all(feature = "noise", feature = "yamux")), allow(dead_code, unreachable_code, unused_mut))]
+#![cfg_attr(
+    not(all(feature = "noise", any(feature = "yamux", feature = "mplex"))),
+    allow(dead_code, unreachable_code, unused_mut)
+)]
 
 mod cipher;
 mod config;

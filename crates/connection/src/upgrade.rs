@@ -273,7 +273,7 @@ impl Upgrade {
 
 fn negotiator(role: Role, offer: &Offer) -> Negotiator {
     match role {
-        // What follows a lazy proposal here (a Noise length, a yamux version) cannot be read as an accepted proposal.
+        // What follows a lazy proposal here (a Noise length, a yamux version, mplex's head of a first stream) cannot be read as an accepted proposal.
         Role::Dialer => Negotiator::dialer(offer.list.clone(), Mode::Lazy),
         Role::Listener => Negotiator::listener(offer.set.clone(), Greeting::AtOnce),
     }

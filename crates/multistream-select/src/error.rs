@@ -153,6 +153,17 @@ mod tests {
         assert!(format!("{long}").ends_with("aaa\"..."));
         assert!(!Seen::new(&[b'a'; 40]).is_cut());
         assert!(Seen::new(&[0; 70_000]).is_cut());
+        assert_eq!(format!("{:?}", Seen::new(b"na")), r#""na""#);
+    }
+
+    #[test]
+    fn reports_are_equal_if_what_was_kept_and_the_length_are() {
+        let mut seen = Seen::new(b"/something longer");
+        seen.set(b"/a");
+        assert_eq!(seen, Seen::new(b"/a"), "what was there before does not count");
+        assert_ne!(seen, Seen::new(b"/b"));
+        assert_ne!(seen, Seen::new(b"/a "));
+        assert_ne!(Seen::new(&[b'a'; 41]), Seen::new(&[b'a'; 42]));
     }
 
     #[test]

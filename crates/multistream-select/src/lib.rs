@@ -96,6 +96,7 @@ mod names;
 mod negotiator;
 mod query;
 
+pub use dialer::Offer;
 pub use error::{Error, Seen};
 pub use limits::Limits;
 pub use names::Names;

@@ -2,28 +2,28 @@
 
 use alloc::vec::Vec;
 
-use sanswarm_multistream::{HEADER, ProtocolName, decode, encode, encoded_len};
+use sanswarm_multistream::{HEADER, ProtocolName, decode, encode};
 
-/// The longest answer to `ls` that a listener gives, in bytes with its newline: what a length of two bytes can say, which
-/// is also the most that rust-libp2p reads. A listener with more to say answers `na`.
+/// The longest answer to `ls` that is read by default, in bytes with its newline: what a length of two bytes can say, which
+/// is also the most that rust-libp2p reads.
 pub(crate) const LIST_BYTES_MAX: usize = (1 << 14) - 1;
+
+/// The longest message with a list that a listener sends, in bytes. The smallest `SendBuf` has room for it, whatever a
+/// cipher takes around it: a message goes whole, so one that fits nowhere would wait for ever.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 - 64;
 
 /// A length of 47 looks like a slash.
 const SLASH: u8 = b'/';
 
 /// Names as one message: each a line of its own, inside of a line (js, rust). `None` if that is too long.
 pub(crate) fn encode_list<'a>(names: impl Iterator<Item = &'a ProtocolName> + Clone) -> Option<Vec<u8>> {
-    let len: usize = names.clone().map(|name| encoded_len(name.as_bytes())).sum();
-    if len >= LIST_BYTES_MAX {
-        return None;
-    }
-    let mut text = Vec::with_capacity(len);
+    let mut text = Vec::new();
     for name in names {
         encode(name.as_bytes(), &mut text);
     }
-    let mut message = Vec::with_capacity(encoded_len(&text));
+    let mut message = Vec::new();
     encode(&text, &mut message);
-    Some(message)
+    (message.len() <= MESSAGE_BYTES_MAX).then_some(message)
 }
 
 /// The names in the text of an answer: lines in a line (js, rust), or names that each end in a newline (py). `None` if it
@@ -59,6 +59,7 @@ mod tests {
     use alloc::{string::String, vec};
 
     use proptest::prelude::*;
+    use sanswarm_wire::{Framing, SendBuf};
 
     use super::*;
 
@@ -97,13 +98,16 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_as_long_as_a_message_may_be() {
+    fn a_list_is_as_long_as_every_buffer_has_room_for() {
         let name = |bytes: usize| ProtocolName::try_from("a".repeat(bytes).as_str()).unwrap();
-        let fits: Vec<_> = (0..15).map(|_| name(1022)).chain([name(1004)]).collect();
+        let fits: Vec<_> = (0..15).map(|_| name(1022)).chain([name(939)]).collect();
         let message = encode_list(fits.iter()).unwrap();
-        assert_eq!(message.len(), 2 + LIST_BYTES_MAX);
+        assert_eq!(message.len(), MESSAGE_BYTES_MAX);
         assert_eq!(decode_list(&message[2..message.len() - 1]), Some(fits));
-        let too_long: Vec<_> = (0..15).map(|_| name(1022)).chain([name(1005)]).collect();
+        let mut send = SendBuf::new(0);
+        send.set_framing(Framing { prefix: 2, suffix: 16, plain_max: 65_519 });
+        assert!(send.append(&message));
+        let too_long: Vec<_> = (0..15).map(|_| name(1022)).chain([name(940)]).collect();
         assert_eq!(encode_list(too_long.iter()), None);
     }
 

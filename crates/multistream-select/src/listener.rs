@@ -2,11 +2,10 @@
 
 use alloc::sync::Arc;
 
-use sanswarm_multistream::{HEADER_LINE, LS, NA_LINE, decode};
+use sanswarm_multistream::{HEADER_LINE, LS, NA_LINE, ProtocolName, decode};
 
 use crate::{
     Error, Greeting, Limits, Names, Outcome, Seen,
-    names::Found,
     negotiator::{Sink, header},
 };
 
@@ -25,8 +24,9 @@ pub(crate) struct Listener {
     /// Refusals to be sent, and how many of them come behind the list.
     na_due: u32,
     na_behind_list: u32,
-    /// The agreed name, while its echo is to be sent.
-    echo_due: Option<Found>,
+    /// The agreed name, while its echo is to be sent: by its place in `names`, or as the predicate saw it.
+    known_due: Option<u32>,
+    matched_due: Option<ProtocolName>,
     refused: Option<Seen>,
 }
 
@@ -43,7 +43,8 @@ impl Listener {
             bytes: 0,
             na_due: 0,
             na_behind_list: 0,
-            echo_due: None,
+            known_due: None,
+            matched_due: None,
             refused: None,
         }
     }
@@ -68,10 +69,13 @@ impl Listener {
             };
             used += line.used;
             self.count(line.used, limits)?;
-            if let Some(found) = self.names.find(line.text) {
-                let outcome = self.names.name(&found).map(|name| Outcome::Agreed(name.clone()));
-                self.echo_due = Some(found);
-                return Ok((used, outcome));
+            if let Some(index) = self.names.index(line.text) {
+                self.known_due = Some(index);
+                return Ok((used, self.names.known(index).map(|name| Outcome::Agreed(name.clone()))));
+            }
+            if let Some(name) = self.names.matched(line.text) {
+                self.matched_due = Some(name.clone());
+                return Ok((used, Some(Outcome::Agreed(name))));
             }
             self.refuse(line.text);
         }
@@ -102,25 +106,40 @@ impl Listener {
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.header_due || self.na_due > 0 || self.list_due || self.echo_due.is_some()
+        self.header_due || self.na_due > 0 || self.list_due || self.echo().is_some()
     }
 
     /// Writes what is due: the header, the refusals around the list, the echo.
     pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
+        let refuses = self.na_due > 0 || self.list_due;
         if self.header_due {
-            if !sink.line(HEADER_LINE) {
+            let together = !refuses && self.echo().is_some_and(|echo| sink.greeting(echo));
+            if !together && !sink.line(HEADER_LINE) {
                 return;
             }
             (self.header_due, self.header_sent) = (false, true);
+            if together {
+                return self.echoed();
+            }
         }
-        if (self.na_due > 0 || self.list_due) && !self.transmit_refusals(sink) {
+        if refuses && !self.transmit_refusals(sink) {
             return;
         }
-        if let Some(found) = &self.echo_due
-            && self.names.name(found).is_none_or(|name| sink.text(name.as_bytes()))
-        {
-            self.echo_due = None;
+        if self.echo().is_some_and(|echo| sink.text(echo)) {
+            self.echoed();
         }
+    }
+
+    fn echo(&self) -> Option<&[u8]> {
+        let name = match self.known_due {
+            Some(index) => self.names.known(index),
+            None => self.matched_due.as_ref(),
+        };
+        name.map(ProtocolName::as_bytes)
+    }
+
+    fn echoed(&mut self) {
+        (self.known_due, self.matched_due) = (None, None);
     }
 
     /// Returns whether all went.

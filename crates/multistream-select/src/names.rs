@@ -23,15 +23,6 @@ pub struct Names {
     list: Option<Arc<[u8]>>,
 }
 
-/// Where the name of an agreement is.
-#[derive(Clone, Debug)]
-pub(crate) enum Found {
-    /// At this place in the set.
-    Known(u32),
-    /// Accepted by the predicate.
-    Matched(ProtocolName),
-}
-
 impl Names {
     /// The set of `names`. Their order does not matter, because a dialer chooses.
     pub fn new(names: impl IntoIterator<Item = ProtocolName>) -> Self {
@@ -56,8 +47,8 @@ impl Names {
         self
     }
 
-    /// The same, but `ls` is answered by the list of the set, once in a negotiation. Without it, and if the list would
-    /// be longer than 16383 bytes, `ls` is answered by `na`. A predicate's names are not listed.
+    /// The same, but `ls` is answered by the list of the set, once in a negotiation. Without it, and if the message
+    /// would be longer than 16320 bytes, `ls` is answered by `na`. A predicate's names are not listed.
     #[must_use]
     pub fn with_list(mut self) -> Self {
         self.list = encode_list(self.sorted.iter()).map(Arc::from);
@@ -71,7 +62,7 @@ impl Names {
 
     /// Whether a proposal of these bytes is accepted: by the set, or by the predicate.
     pub fn accepts(&self, name: &[u8]) -> bool {
-        self.find(name).is_some()
+        self.index(name).is_some() || self.matched(name).is_some()
     }
 
     /// All names of the set, in the order of their bytes.
@@ -89,30 +80,17 @@ impl Names {
         self.sorted.is_empty()
     }
 
-    pub(crate) fn find(&self, name: &[u8]) -> Option<Found> {
-        match self.index(name) {
-            Some(index) => Some(Found::Known(index)),
-            None => self.matched(name, self.predicate.as_deref()?),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn name<'a>(&'a self, found: &'a Found) -> Option<&'a ProtocolName> {
-        match found {
-            Found::Known(index) => self.known(*index),
-            Found::Matched(name) => Some(name),
-        }
-    }
-
     pub(crate) fn list(&self) -> Option<&[u8]> {
         self.list.as_deref()
     }
 
-    fn known(&self, index: u32) -> Option<&ProtocolName> {
+    #[inline]
+    pub(crate) fn known(&self, index: u32) -> Option<&ProtocolName> {
         self.sorted.get(index as usize)
     }
 
-    fn index(&self, name: &[u8]) -> Option<u32> {
+    /// The place of the name in the set.
+    pub(crate) fn index(&self, name: &[u8]) -> Option<u32> {
         let mask = self.table.len().wrapping_sub(1);
         let mut slot = hash(name) & mask;
         loop {
@@ -124,10 +102,10 @@ impl Names {
         }
     }
 
-    #[cold]
-    fn matched(&self, name: &[u8], predicate: &Predicate) -> Option<Found> {
-        let name = ProtocolName::try_from(name).ok()?;
-        predicate(&name).then_some(Found::Matched(name))
+    /// The name that is not in the set, if the predicate accepts it.
+    pub(crate) fn matched(&self, name: &[u8]) -> Option<ProtocolName> {
+        let predicate = self.predicate.as_ref()?;
+        ProtocolName::try_from(name).ok().filter(|name| predicate(name))
     }
 }
 
@@ -221,7 +199,7 @@ mod tests {
         for invalid in [&b""[..], b"na", b"ls", b"/multistream/1.0.0", b"/b\nc", b"\xff"] {
             assert!(!all.accepts(invalid), "{}", invalid.escape_ascii());
         }
-        assert!(matches!(all.find(b"/b"), Some(Found::Matched(name)) if name == "/b"));
+        assert!(all.matched(b"/b").is_some_and(|name| name == "/b"));
     }
 
     #[test]

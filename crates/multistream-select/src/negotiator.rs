@@ -3,12 +3,12 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use bytes::BufMut;
-use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, decode, encode, encoded_len};
+use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, append_behind, decode, encode, encoded_len};
 use sanswarm_wire::SendBuf;
 
 use crate::{
     Error, Limits, Names, Seen,
-    dialer::Dialer,
+    dialer::{Dialer, Offer},
     listener::Listener,
     query::{Answer, Query},
 };
@@ -97,8 +97,17 @@ enum Stage {
 impl Negotiator {
     /// The end that proposes `names`, the best first. Header and first proposal are due at once. An empty list is
     /// refused at the first [`handle_input`](Self::handle_input), and nothing is sent.
-    pub fn dialer(names: Arc<[ProtocolName]>, mode: Mode) -> Self {
-        Self::new(Side::Dialer(Dialer::new(names, mode == Mode::Lazy)))
+    ///
+    /// ```
+    /// # use sanswarm_multistream::ProtocolName;
+    /// # use sanswarm_multistream_select::{Mode, Negotiator};
+    /// # use std::sync::Arc;
+    /// const PING: ProtocolName = ProtocolName::from_static("/ipfs/ping/1.0.0");
+    /// let one = Negotiator::dialer(PING, Mode::Lazy);
+    /// let two = Negotiator::dialer(Arc::new([PING, ProtocolName::from_static("/echo")]), Mode::Wait);
+    /// ```
+    pub fn dialer(names: impl Into<Offer>, mode: Mode) -> Self {
+        Self::new(Side::Dialer(Dialer::new(names.into(), mode == Mode::Lazy)))
     }
 
     /// The end that knows `names` and answers.
@@ -271,6 +280,9 @@ pub(crate) trait Sink {
 
     /// Takes any other, by its text.
     fn text(&mut self, text: &[u8]) -> bool;
+
+    /// Takes the header and a text behind it, both or none.
+    fn greeting(&mut self, text: &[u8]) -> bool;
 }
 
 struct ToSend<'a> {
@@ -290,6 +302,13 @@ impl Sink for ToSend<'_> {
     fn text(&mut self, text: &[u8]) -> bool {
         let fits = append(text, self.out);
         self.written += if fits { encoded_len(text) } else { 0 };
+        fits
+    }
+
+    #[inline]
+    fn greeting(&mut self, text: &[u8]) -> bool {
+        let fits = append_behind(HEADER_LINE, text, self.out);
+        self.written += if fits { HEADER_LINE.len() + encoded_len(text) } else { 0 };
         fits
     }
 }
@@ -320,6 +339,15 @@ impl<B: BufMut> Sink for ToBuffer<'_, B> {
     fn text(&mut self, text: &[u8]) -> bool {
         let fits = self.take(encoded_len(text));
         if fits {
+            encode(text, self.out);
+        }
+        fits
+    }
+
+    fn greeting(&mut self, text: &[u8]) -> bool {
+        let fits = self.take(HEADER_LINE.len() + encoded_len(text));
+        if fits {
+            self.out.put_slice(HEADER_LINE);
             encode(text, self.out);
         }
         fits

@@ -79,7 +79,7 @@ proptest! {
         (payload, response) in (any::<Vec<u8>>(), any::<Vec<u8>>()),
     ) {
         let expected = offer.iter().find(|name| known.contains(name)).cloned();
-        let mut dialer = Negotiator::dialer(offer.clone().into(), mode);
+        let mut dialer = Negotiator::dialer(offer.clone(), mode);
         let mut listener = Negotiator::listener(Arc::new(Names::new(known)), greeting);
         let (mut there, mut back) = (Pipe::new(), Pipe::new());
         let (mut dialed, mut answered) = (None, None);
@@ -124,7 +124,7 @@ proptest! {
         offer.dedup();
         let refused = offer.iter().take_while(|name| !known.contains(name)).count();
         let agreed = refused < offer.len();
-        let mut dialer = Negotiator::dialer(offer.clone().into(), Mode::Wait);
+        let mut dialer = Negotiator::dialer(offer.clone(), Mode::Wait);
         let mut listener = Negotiator::listener(Arc::new(Names::new(known)), greeting);
         let (mut proposals, mut replies) = (0, 0);
         let mut early = Vec::new();
@@ -191,7 +191,7 @@ proptest! {
             input.push(b'\n');
         }
         input.extend(junk);
-        let dialer = Negotiator::dialer(offer.into(), mode);
+        let dialer = Negotiator::dialer(offer, mode);
         let listener = Negotiator::listener(Arc::new(Names::new(known)), greeting);
         for negotiator in [dialer, listener] {
             let whole = verdict(negotiator.clone(), &input, &[]);

@@ -290,3 +290,45 @@ fn a_small_buffer_takes_whole_messages() {
     assert_eq!(negotiator.encode(usize::MAX, &mut &mut store[..12]), 12);
     assert_eq!(negotiator.encode(usize::MAX, &mut &mut store[..]), 0);
 }
+
+#[test]
+fn a_dialer_is_due_while_it_owes_something() {
+    let mut dialer = dialer();
+    assert!(dialer.is_due(), "header and proposal");
+    let mut out = Vec::new();
+    assert_eq!(dialer.encode(20, &mut out), 20);
+    assert!(dialer.is_due(), "the proposal");
+    assert_eq!(dialer.encode(usize::MAX, &mut out), 12, "the header goes once");
+    assert!(!dialer.is_due(), "it has to hear an answer");
+    assert_eq!(dialer.handle_input(&after_header(b"\x03na\n")).unwrap(), (24, None));
+    assert!(dialer.is_due(), "the next proposal");
+    assert_eq!(dialer.encode(usize::MAX, &mut out), 8);
+    assert!(!dialer.is_due());
+    assert_eq!(dialer.handle_input(b"\x03na\n").unwrap(), (4, Some(Outcome::Refused)));
+    assert!(!dialer.is_due());
+    assert_eq!(dialer.encode(usize::MAX, &mut out), 0);
+}
+
+#[test]
+fn a_query_and_a_listener_are_due_while_they_owe_something() {
+    let mut query = Negotiator::query();
+    let mut out = Vec::new();
+    assert!(query.is_due());
+    assert_eq!(query.encode(20, &mut out), 20);
+    assert!(query.is_due(), "the question");
+    assert_eq!(query.encode(3, &mut out), 0);
+    assert_eq!(query.encode(4, &mut out), 4);
+    assert!(!query.is_due());
+    assert_eq!(out, after_header(b"\x03ls\n"));
+
+    let mut listener = listener();
+    assert!(!listener.is_due());
+    assert!(listener.handle_input(&after_header(b"\x03/a\n\x07/noise\n")).is_ok());
+    let mut out = Vec::new();
+    for (room, written) in [(19, 0), (20, 20), (3, 0), (4, 4), (7, 0), (8, 8)] {
+        assert!(listener.is_due());
+        assert_eq!(listener.encode(room, &mut out), written, "room for {room}");
+    }
+    assert!(!listener.is_due());
+    assert_eq!(out, after_header(b"\x03na\n\x07/noise\n"));
+}

@@ -67,3 +67,16 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        assert_eq!(format!("{}", Error::TooLong { limit: 7 }), "a line is longer than 7 bytes");
+        assert_eq!(format!("{}", Error::TooDeep { limit: 3 }), "more than 3 headers are nested");
+    }
+}

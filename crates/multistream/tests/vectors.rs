@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use core::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::DefaultHasher;
+
 use sanswarm_multistream::{
-    Error, HEADER, HEADER_LINE, LS, Line, MESSAGE_BYTES_MAX, NA, NA_LINE, decode, encode, encoded_len,
+    Error, HEADER, HEADER_LINE, LS, Line, MESSAGE_BYTES_MAX, NA, NA_LINE, ProtocolName, decode, encode, encoded_len,
     header::{DEPTH_MAX, Path, peel, peel_all, write_header},
 };
 
@@ -125,4 +128,14 @@ fn a_line_is_lent_from_the_input() {
     let Line { text, used } = decode(&input, MESSAGE_BYTES_MAX).unwrap().unwrap();
     assert_eq!(text.as_ptr(), input[1..].as_ptr(), "not a copy");
     assert_eq!(&input[used..], b"rest");
+}
+
+#[test]
+fn names_hash_by_their_bytes_wherever_those_are() {
+    let hash = |name: &ProtocolName| BuildHasherDefault::<DefaultHasher>::default().hash_one(name);
+    let noise = ProtocolName::from_static("/noise");
+    assert_eq!(hash(&noise), hash(&ProtocolName::try_from("/noise").unwrap()));
+    assert_eq!(hash(&noise), BuildHasherDefault::<DefaultHasher>::default().hash_one("/noise"), "as a str does");
+    assert_ne!(hash(&noise), hash(&ProtocolName::from_static("/tls/1.0.0")));
+    assert!(noise != *"/tls" && noise == *"/noise");
 }

@@ -118,6 +118,12 @@ impl Link {
         self.ended
     }
 
+    /// Whether input waits until the application reads, or replies are sent. See [`Connection::is_held`]: a read that ends
+    /// this is a reason to poll at once.
+    pub fn is_held(&self) -> bool {
+        self.conn.is_held()
+    }
+
     /// Counts of the connection.
     pub fn stats(&self) -> connection::Stats {
         self.conn.stats()

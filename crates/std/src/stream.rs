@@ -137,11 +137,12 @@ impl Handle {
                 return Ok(None);
             }
             if slot.unread.is_empty() {
+                let was_held = state.link.is_held();
                 match state.link.read(self.id) {
                     Ok(Some(slice)) => {
                         slot.taken += slice.len();
                         slot.unread = slice;
-                        if slot.taken >= TELL_BYTES {
+                        if slot.taken >= TELL_BYTES || (was_held && !state.link.is_held()) {
                             slot.taken = 0;
                             conn.wake_writer(state);
                         }

@@ -100,11 +100,12 @@ impl Stream {
 /// Reads from the machine, and if nothing is there sees to it that the reader is woken.
 fn read(state: &mut LinkState, id: StreamId, waker: &Waker) -> Poll<Result<Option<Bytes>, StreamError>> {
     let slot = state.slots.entry(id).or_default();
+    let was_held = state.link.is_held();
     match state.link.read(id) {
         Ok(Some(slice)) => {
-            // Credit may be due. (`poll_transmit` here would tell, and would pass turns of writers on, unseen by the task.)
+            // Credit may be due, or input may come again. (`poll_transmit` here would tell, and would pass turns of writers on, unseen by the task.)
             slot.read += slice.len();
-            if slot.read >= READ_BYTES {
+            if slot.read >= READ_BYTES || (was_held && !state.link.is_held()) {
                 slot.read = 0;
                 state.is_dirty = true;
             }
