@@ -19,7 +19,7 @@ impl Default for Config {
     }
 }
 
-/// Bounds on what a peer can make us hold. A number of 0 counts as 1.
+/// Bounds on what a peer can make us hold. A count of 0 counts as 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The receive window that a stream starts with, in bytes: the most of its payload that may be unread. Default

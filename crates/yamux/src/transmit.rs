@@ -107,10 +107,7 @@ impl Session {
             return;
         }
         self.pings.measure(now);
-        let Some(round_trip) = self.pings.round_trip() else { return };
-        let growth = stream.recv.growth(now, round_trip, max);
-        stream.recv.grow(growth);
-        self.growth_left -= growth as usize;
+        self.growth_left -= stream.recv.tune(now, self.pings.round_trip(), max) as usize;
         self.largest_window = self.largest_window.max(stream.recv.size());
     }
 

@@ -1,6 +1,6 @@
 //! Flow control: what each end may still send.
 
-use core::{num::NonZeroU32, time::Duration};
+use core::time::Duration;
 
 use sanswarm_wire::Instant;
 
@@ -33,17 +33,21 @@ impl SendWindow {
     }
 }
 
-/// A point in time in 32 bits: units of 16 µs, never 0. It wraps after 19 hours; a window may then grow once too early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tick(NonZeroU32);
+/// A time in 32 bits: units of 16 µs. It wraps after 19 hours; a window may then grow once too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ticks(u32);
 
-impl Tick {
-    fn new(now: Instant) -> Self {
-        Self(NonZeroU32::MIN | (now.as_micros() >> 4) as u32)
+impl Ticks {
+    fn at(now: Instant) -> Self {
+        Self((now.as_micros() >> 4) as u32)
     }
 
-    fn until(self, now: Instant) -> Duration {
-        Duration::from_micros(u64::from(Self::new(now).0.get().wrapping_sub(self.0.get())) << 4)
+    fn of(time: Duration) -> Self {
+        Self(u32::try_from(time.as_micros() >> 4).unwrap_or(u32::MAX))
+    }
+
+    fn until(self, now: Instant) -> Self {
+        Self(Self::at(now).0.wrapping_sub(self.0))
     }
 }
 
@@ -54,14 +58,17 @@ pub(crate) struct RecvWindow {
     size: u32,
     open: u32,
     read: u32,
-    /// When credit was given last.
-    granted: Option<Tick>,
+    /// When credit was first given, or a whole window of it has been since.
+    since: Option<Ticks>,
+    /// What has been given since then.
+    credited: u32,
 }
 
 impl RecvWindow {
     /// A window of `size` bytes, of which the peer knows the initial ones.
     pub(crate) fn new(size: u32) -> Self {
-        Self { size, open: INITIAL_WINDOW_BYTES, read: size.saturating_sub(INITIAL_WINDOW_BYTES), granted: None }
+        let read = size.saturating_sub(INITIAL_WINDOW_BYTES);
+        Self { size, open: INITIAL_WINDOW_BYTES, read, since: None, credited: 0 }
     }
 
     pub(crate) fn size(self) -> u32 {
@@ -92,31 +99,35 @@ impl RecvWindow {
 
     /// Whether so much was read that it is worth a frame. The first credit of a window that starts large does not count.
     pub(crate) fn was_read(self) -> bool {
-        self.is_due() && (self.granted.is_some() || self.size == INITIAL_WINDOW_BYTES)
+        self.is_due() && (self.since.is_some() || self.size == INITIAL_WINDOW_BYTES)
     }
 
-    /// By how much the window should grow with the credit that is due now, at most up to `max`: to twice its size if
-    /// half of it was read within two round trips. A window that holds the peer back is read in one round trip, so it
-    /// grows until it is four times what is on its way to a reader who keeps up.
-    pub(crate) fn growth(self, now: Instant, round_trip: Duration, max: u32) -> u32 {
-        match self.granted {
-            Some(last) if self.is_due() && last.until(now) < round_trip * 2 => {
-                self.size.min(max.saturating_sub(self.size))
-            }
-            _ => 0,
+    /// Doubles the window, up to `max`, before credit is given for what was read, if it holds the peer back. Returns by
+    /// how much it grew.
+    ///
+    /// A window that holds the peer back is read once in a round trip; once in two where the credit for one half always
+    /// waits for the other. So it grows as long as it is read in less than three round trips.
+    pub(crate) fn tune(&mut self, now: Instant, round_trip: Option<Duration>, max: u32) -> u32 {
+        let Some(since) = self.since else { return 0 };
+        self.credited = self.credited.saturating_add(self.read);
+        if self.credited < self.size {
+            return 0;
         }
-    }
-
-    /// Enlarges the window. The peer hears of it with the next credit.
-    pub(crate) fn grow(&mut self, by: u32) {
-        self.size += by;
-        self.read += by;
+        let time = since.until(now);
+        (self.since, self.credited) = (Some(Ticks::at(now)), 0);
+        if round_trip.is_none_or(|round_trip| time >= Ticks::of(round_trip.saturating_mul(3))) {
+            return 0;
+        }
+        let growth = self.size.min(max.saturating_sub(self.size));
+        self.size += growth;
+        self.read += growth;
+        growth
     }
 
     /// All that was read has been given back.
     pub(crate) fn grant(&mut self, now: Instant) {
         self.open += core::mem::take(&mut self.read);
-        self.granted = Some(Tick::new(now));
+        self.since.get_or_insert(Ticks::at(now));
     }
 }
 
@@ -163,46 +174,86 @@ mod tests {
         assert_eq!(window.left(), 0);
     }
 
-    #[test]
-    fn a_window_grows_if_half_of_it_was_read_within_two_round_trips() {
+    const ROUND_TRIP: Option<Duration> = Some(Duration::from_millis(10));
+
+    /// A window of the initial size that has given credit at 0, and can receive.
+    fn started() -> RecvWindow {
         let mut window = RecvWindow::new(SIZE);
-        let round_trip = Duration::from_millis(10);
         window.receive(SIZE).unwrap();
         window.consume(SIZE as usize / 2);
-        assert_eq!(window.growth(at(0), round_trip, u32::MAX), 0, "nobody knows how long the first half took");
-        window.grant(at(1000));
-        assert_eq!(window.growth(at(1001), round_trip, u32::MAX), 0, "nothing was read since");
-        window.consume(SIZE as usize / 2);
-        assert_eq!(window.growth(at(20_900), round_trip, u32::MAX), SIZE);
-        assert_eq!(window.growth(at(20_900), round_trip, SIZE + 5), 5, "up to the limit");
-        assert_eq!(window.growth(at(20_900), round_trip, SIZE - 1), 0);
-        assert_eq!(window.growth(at(21_000), round_trip, u32::MAX), 0, "too slow to be held back by the window");
-        window.grow(SIZE);
-        window.grant(at(21_000));
+        assert_eq!(window.tune(at(0), ROUND_TRIP, u32::MAX), 0, "nobody knows how long the first half took");
+        window.grant(at(0));
+        window
+    }
+
+    /// The peer sends what it may and all is read at `millis`; by how much the window grows.
+    fn read_all(window: &mut RecvWindow, micros: u64, round_trip: Option<Duration>, max: u32) -> u32 {
+        window.receive(window.open).unwrap();
+        window.consume(usize::MAX);
+        let growth = window.tune(at(micros), round_trip, max);
+        window.grant(at(micros));
+        growth
+    }
+
+    #[test]
+    fn a_window_grows_that_is_read_in_less_than_three_round_trips() {
+        let mut window = started();
+        assert_eq!(read_all(&mut window, 29_900, ROUND_TRIP, u32::MAX), SIZE);
         assert_eq!((window.size(), window.open, window.read), (2 * SIZE, 2 * SIZE, 0));
-        window.receive(2 * SIZE).unwrap();
-        window.consume(SIZE as usize - 1);
-        assert!(!window.is_due());
-        window.consume(1);
-        assert_eq!(window.growth(at(22_000), round_trip, u32::MAX), 2 * SIZE);
+        assert_eq!(read_all(&mut window, 30_000, ROUND_TRIP, u32::MAX), 2 * SIZE);
+        let mut window = started();
+        assert_eq!(read_all(&mut window, 30_000, ROUND_TRIP, u32::MAX), 0, "too slow to be held back");
+        assert_eq!(read_all(&mut window, 59_900, ROUND_TRIP, u32::MAX), SIZE, "not any more");
+        let mut window = started();
+        assert_eq!(read_all(&mut window, 100, None, u32::MAX), 0, "nothing to compare with");
+        let mut window = started();
+        assert_eq!(read_all(&mut window, 0, Some(Duration::ZERO), u32::MAX), 0);
     }
 
     #[test]
-    fn no_round_trip_no_growth() {
-        let mut window = RecvWindow::new(SIZE);
-        window.grant(at(7));
-        window.receive(SIZE).unwrap();
-        window.consume(SIZE as usize);
-        assert_eq!(window.growth(at(7), Duration::ZERO, u32::MAX), 0);
+    fn it_takes_a_whole_window_to_tell() {
+        let mut window = started();
+        window.receive(SIZE / 2).unwrap();
+        window.consume(SIZE as usize / 2);
+        assert_eq!(window.tune(at(1000), ROUND_TRIP, u32::MAX), 0, "half of it since the start");
+        window.grant(at(1000));
+        assert_eq!(window.tune(at(1000), ROUND_TRIP, u32::MAX), 0, "nothing was read since");
+        window.consume(SIZE as usize / 2);
+        assert_eq!(window.tune(at(2000), ROUND_TRIP, u32::MAX), SIZE);
     }
 
     #[test]
-    fn time_in_32_bits_wraps_and_is_never_zero() {
-        for micros in [0, 16, 1 << 36, u64::MAX] {
-            let tick = Tick::new(at(micros));
-            assert_eq!(tick.until(at(micros)), Duration::ZERO);
-            let later = at(micros.saturating_add(1 << 20));
-            assert_eq!(tick.until(later), later.since(at(micros)), "{micros}");
+    fn it_grows_up_to_the_limit() {
+        for (max, growth) in [(SIZE + 5, 5), (SIZE, 0), (1, 0), (2 * SIZE, SIZE), (3 * SIZE, SIZE)] {
+            let mut window = started();
+            assert_eq!(read_all(&mut window, 1000, ROUND_TRIP, max), growth);
+            assert_eq!(window.size(), SIZE + growth);
         }
+    }
+
+    #[test]
+    fn the_credit_that_a_large_window_starts_with_was_not_read() {
+        let mut window = RecvWindow::new(4 * SIZE);
+        assert!(window.is_due() && !window.was_read());
+        window.grant(at(0));
+        assert!(!window.is_due());
+        window.receive(4 * SIZE).unwrap();
+        window.consume(2 * SIZE as usize);
+        assert!(window.was_read());
+        window.consume(2 * SIZE as usize);
+        assert_eq!(window.tune(at(100), ROUND_TRIP, u32::MAX), 4 * SIZE);
+        let mut window = RecvWindow::new(SIZE);
+        window.receive(SIZE).unwrap();
+        window.consume(SIZE as usize / 2);
+        assert!(window.was_read());
+    }
+
+    #[test]
+    fn ticks_wrap_and_saturate() {
+        for micros in [0, 16, 1 << 36, u64::MAX - (1 << 20)] {
+            assert_eq!(Ticks::at(at(micros)).until(at(micros + (1 << 20))), Ticks(1 << 16), "{micros}");
+        }
+        assert_eq!(Ticks::of(Duration::MAX), Ticks(u32::MAX));
+        assert_eq!(Ticks::of(Duration::from_micros(160)), Ticks(10));
     }
 }

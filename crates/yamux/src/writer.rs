@@ -98,9 +98,9 @@ impl Session {
         self.writers.leave(id);
     }
 
-    /// Whether one more stream of ours may be unacknowledged.
+    /// Whether one more SYN may be sent: not too many are unacknowledged, and the peer takes new streams.
     pub(crate) fn has_slot(&self) -> bool {
-        self.unacknowledged < self.config.limits.unacknowledged
+        self.unacknowledged < self.config.limits.unacknowledged && !self.they_go_away
     }
 }
 
