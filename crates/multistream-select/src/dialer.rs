@@ -4,10 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use sanswarm_multistream::{HEADER, HEADER_LINE, NA, ProtocolName, decode};
 
-use crate::{
-    Error, Limits, Outcome, Seen,
-    negotiator::{Sink, header},
-};
+use crate::{Error, Limits, Outcome, Seen, negotiator::header, sink::Sink};
 
 /// What a dialer proposes, the best name first. One name is kept in place: it needs no allocation to begin with, and no
 /// count of who shares it.
