@@ -22,13 +22,13 @@ const KEPT_FOR: u8 = 64;
 ///
 /// The muxer's window bounds what it may hold. Slices of 1 KiB or more are kept as they are while one block of
 /// [`RecvBuf::CAPACITY`] holds them all. A reader who is further behind could have every slice of his pin a block of
-/// others' payload, so what comes then is copied; so are smaller slices, so that a peer that sends single bytes costs no
-/// list of handles. What an inbox holds or pins is thus at most 240 KiB more than its unread bytes: with the smallest
-/// window of yamux twice the window.
+/// others' payload, so what comes then is copied; so are smaller slices, so that a peer that sends single bytes costs
+/// no list of handles. What an inbox holds or pins is thus at most 240 KiB more than its unread bytes: with the
+/// smallest window of yamux twice the window.
 ///
 /// An inbox is as large as five pointers. It takes no more memory than its first slice before a second one waits behind
-/// that. What it takes then, at most 400 bytes where nothing is unread, it gives back when it has been found empty often
-/// without a second one.
+/// that. What it takes then, at most 400 bytes where nothing is unread, it gives back when it has been found empty
+/// often without a second one.
 #[derive(Debug, Default)]
 pub struct Inbox {
     /// What comes first; empty if all has been read.
@@ -424,7 +424,8 @@ mod tests {
                 inbox.push(held.slice(i * spread % 60_000, len));
                 if i % 3 == 0 { inbox.consume(reads[i % reads.len()]) }
                 held.blocks.retain(|block| !block.is_unique());
-                prop_assert!(held.bytes(&inbox) <= inbox.len() + 240 * 1024, "{} for {}", held.bytes(&inbox), inbox.len());
+                let (bytes, unread) = (held.bytes(&inbox), inbox.len());
+                prop_assert!(bytes <= unread + 240 * 1024, "{bytes} for {unread}");
             }
         }
     }
@@ -445,7 +446,11 @@ mod tests {
                 match how {
                     0 => got.extend(inbox.pop().into_iter().flatten()),
                     1 => { let mut out = vec![0; n]; let n = inbox.read(&mut out); got.extend_from_slice(&out[..n]); }
-                    2 => { let n = inbox.peek(n).len().min(n); got.extend_from_slice(&inbox.peek(n)[..n]); inbox.consume(n); }
+                    2 => {
+                        let n = inbox.peek(n).len().min(n);
+                        got.extend_from_slice(&inbox.peek(n)[..n]);
+                        inbox.consume(n);
+                    }
                     _ => {}
                 }
                 prop_assert_eq!(inbox.len(), sent.len() - got.len());

@@ -41,8 +41,8 @@ impl core::fmt::Debug for Key {
     }
 }
 
-/// Gives the memory of a table back of which nothing is in use, unless it is small: what comes and goes one by one should
-/// not allocate each time.
+/// Gives the memory of a table back of which nothing is in use, unless it is small: what comes and goes one by one
+/// should not allocate each time.
 pub(crate) fn release<T>(table: &mut Vec<T>) {
     if table.capacity() > KEPT_SLOTS {
         *table = Vec::new();

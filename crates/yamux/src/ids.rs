@@ -11,10 +11,10 @@ const KEPT_BUCKETS: usize = 2;
 /// The slots of streams by their ids on the wire, which are never 0.
 ///
 /// The peer chooses half of the ids and there is no secret to hash them with, so the table must bound the worst that it
-/// can choose. An id has one bucket and a search looks at that bucket only. Ids in a row, which all known peers use, fill
-/// buckets evenly: a multiplicative hash puts neighbours far from each other. A bucket that is full although the table is
-/// less than half full is of somebody's making, or of rare chance: what does not fit goes to a tree, whose depth is
-/// bounded by the number of streams.
+/// can choose. An id has one bucket and a search looks at that bucket only. Ids in a row, which all known peers use,
+/// fill buckets evenly: a multiplicative hash puts neighbours far from each other. A bucket that is full although the
+/// table is less than half full is of somebody's making, or of rare chance: what does not fit goes to a tree, whose
+/// depth is bounded by the number of streams.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     buckets: Vec<[Entry; BUCKET]>,

@@ -49,8 +49,8 @@ pub enum Event {
         /// From the [`poll_transmit`](Session::poll_transmit) that wrote the ping to its answer.
         rtt: Duration,
     },
-    /// The peer goes away: no stream can be opened from here on, open ones go on if the peer lets them. Those that it had
-    /// not heard of are [reset](Self::Reset).
+    /// The peer goes away: no stream can be opened from here on, open ones go on if the peer lets them. Those that it
+    /// had not heard of are [reset](Self::Reset).
     GoAway {
         /// Why.
         code: GoAway,
@@ -263,8 +263,8 @@ impl Session {
         self.failed.is_none() && (self.resets.len() >= limits.control || self.pings.owed.len() >= limits.pongs)
     }
 
-    /// The receive window of a stream, in bytes: how much of its payload may be unread. It grows while the reader keeps up
-    /// and the window holds the peer back.
+    /// The receive window of a stream, in bytes: how much of its payload may be unread. It grows while the reader keeps
+    /// up and the window holds the peer back.
     pub fn recv_window(&self, id: StreamId) -> Option<u32> {
         Some(self.streams.get(id)?.recv.size())
     }
@@ -302,8 +302,8 @@ impl Session {
         }
     }
 
-    /// Forgets a stream: it leaves every queue, and each count that it was in exactly once. Returns its id on the wire, and
-    /// how far its opening had come.
+    /// Forgets a stream: it leaves every queue, and each count that it was in exactly once. Returns its id on the wire,
+    /// and how far its opening had come.
     pub(crate) fn remove(&mut self, id: StreamId) -> Option<(u32, Opening)> {
         let stream = self.streams.remove(id)?;
         self.opening.remove(id);

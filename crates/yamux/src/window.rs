@@ -92,7 +92,8 @@ impl RecvWindow {
         self.read >= self.size / 2
     }
 
-    /// Whether so much was read that it is worth a frame. The first credit of a window that starts large does not count.
+    /// Whether so much was read that it is worth a frame. The first credit of a window that starts large does not
+    /// count.
     pub(crate) fn was_read(self) -> bool {
         self.is_due() && (self.since.is_some() || self.size == INITIAL_WINDOW_BYTES)
     }

@@ -100,8 +100,8 @@ impl Session {
         }
     }
 
-    /// Takes a stream that was told by [`poll_writable`](Self::poll_writable) and has nothing to write out of the line, so
-    /// that the next is told at once. It keeps its turn.
+    /// Takes a stream that was told by [`poll_writable`](Self::poll_writable) and has nothing to write out of the line,
+    /// so that the next is told at once. It keeps its turn.
     pub fn decline(&mut self, id: StreamId) {
         self.writers.leave(id);
     }
