@@ -1,11 +1,54 @@
 #!/usr/bin/env python3
-"""The fastest sample of each bench of the last run: what is least disturbed by whatever else the machine does."""
+"""The fastest sample of each bench, and how many times as fast ours are as the best peer of the same case. The fastest
+is what is least disturbed by whatever else the machine does.
+Usage: fastest.py [--run BENCH TIMES] [PART OF A CASE]. Without --run it reads the last run of `cargo bench`; with it,
+it runs that bench so many times, so that a disturbance of seconds does not fall on one stack alone."""
 
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
-for file in sorted(pathlib.Path(__file__).parent.glob("target/criterion/**/new/sample.json")):
-    sample = json.loads(file.read_text())
-    name = json.loads((file.parent / "benchmark.json").read_text())["full_id"]
-    fastest = min(time / count for time, count in zip(sample["times"], sample["iters"]))
-    print(f"{name:60} {fastest:14,.0f} ns")
+HERE = pathlib.Path(__file__).parent
+OURS = "sanswarm"
+
+
+def add_samples(cases):
+    """To `cases`: of each case and whose bench it is, the fewest nanoseconds, and the bytes if it moves any."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
+    for file in sorted(target.glob("criterion/**/new/sample.json")):
+        sample = json.loads(file.read_text())
+        bench = json.loads((file.parent / "benchmark.json").read_text())
+        fastest = min(time / count for time, count in zip(sample["times"], sample["iters"]))
+        moved = (bench["throughput"] or {}).get("Bytes")
+        rows = cases.setdefault(bench["group_id"], {})
+        who = bench["function_id"] or bench["value_str"]
+        rows[who] = (min(fastest, rows.get(who, (fastest,))[0]), moved)
+
+
+def print_case(case, rows):
+    peers = [time for who, (time, _) in rows.items() if not who.startswith(OURS)]
+    for who, (time, moved) in sorted(rows.items(), key=lambda row: (not row[0].startswith(OURS), row[1][0])):
+        rate = f"{moved / time / 1.073741824:6.2f} GiB/s" if moved else ""
+        ratio = f"{min(peers) / time:6.2f} x the best peer" if peers and who.startswith(OURS) else ""
+        print(f"{case:32} {who:28} {time:14,.1f} ns {rate:12} {ratio}".rstrip())
+
+
+def main():
+    args, cases = sys.argv[1:], {}
+    if args[:1] == ["--run"] and len(args) > 2:
+        command = ["cargo", "bench", "-p", "sanswarm-benches-layers", "--bench", args[1], "--", "--noplot"]
+        for _ in range(int(args[2])):
+            subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            add_samples(cases)
+        args = args[3:]
+    else:
+        add_samples(cases)
+    for case, rows in cases.items():
+        if "".join(args) in case:
+            print_case(case, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,90 +1,45 @@
-//! What the benches share: a pipe in memory for crates that want an asynchronous one.
+//! What the benches measure: each layer of sanswarm and its peers, both ends in memory, on one thread.
+//!
+//! A [`Bench`] is one thing that one stack does. `benches/*.rs` time it, `bin/count.rs` repeats it for callgrind to
+//! count its instructions, and `bin/heap.rs` counts its allocations. So all three are figures of the same code.
 
-use std::{
-    cell::RefCell,
-    io,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
-};
+mod duplex;
+pub mod negotiation;
 
-use futures::io::{AsyncRead, AsyncWrite};
+pub use duplex::Duplex;
 
-/// One end of a pipe in memory: what is written to one end is read from the other. On one thread, unbounded, with a
-/// wake-up only where somebody waits; as little work as such a pipe can be.
-#[derive(Debug)]
-pub struct Duplex {
-    incoming: Rc<RefCell<Direction>>,
-    outgoing: Rc<RefCell<Direction>>,
+/// One thing that one stack does.
+pub struct Bench {
+    /// What is done. All benches of one case do the same.
+    pub case: String,
+    /// Whose code does it.
+    pub who: &'static str,
+    /// How often it is done for a count: often enough that the first time, which may fill caches, counts for little.
+    pub rounds: u64,
+    prepare: Box<dyn Fn() -> Round>,
 }
 
-#[derive(Debug, Default)]
-struct Direction {
-    bytes: Vec<u8>,
-    read: usize,
-    closed: bool,
-    reader: Option<Waker>,
-}
+/// Does it once.
+pub type Round = Box<dyn FnMut()>;
 
-impl Direction {
-    fn wake(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+impl Bench {
+    /// A bench of which `prepare` makes what belongs to no single round.
+    pub fn new(case: impl Into<String>, who: &'static str, rounds: u64, prepare: impl Fn() -> Round + 'static) -> Self {
+        Self { case: case.into(), who, rounds, prepare: Box::new(prepare) }
     }
-}
 
-impl Duplex {
-    /// Both ends.
-    pub fn pair() -> (Self, Self) {
-        let (a, b) = (Rc::<RefCell<Direction>>::default(), Rc::<RefCell<Direction>>::default());
-        (Self { incoming: a.clone(), outgoing: b.clone() }, Self { incoming: b, outgoing: a })
+    /// Ready to run.
+    pub fn prepare(&self) -> Round {
+        (self.prepare)()
+    }
+
+    /// What the counts call it.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.case, self.who)
     }
 }
 
-impl AsyncRead for Duplex {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let incoming = &mut *self.incoming.borrow_mut();
-        let left = &incoming.bytes[incoming.read..];
-        if left.is_empty() && !incoming.closed {
-            incoming.reader = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let n = left.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&left[..n]);
-        incoming.read += n;
-        if incoming.read == incoming.bytes.len() {
-            incoming.bytes.clear();
-            incoming.read = 0;
-        }
-        Poll::Ready(Ok(n))
-    }
-}
-
-impl AsyncWrite for Duplex {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outgoing = &mut *self.outgoing.borrow_mut();
-        outgoing.bytes.extend_from_slice(bytes);
-        outgoing.wake();
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outgoing = &mut *self.outgoing.borrow_mut();
-        outgoing.closed = true;
-        outgoing.wake();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Duplex {
-    fn drop(&mut self) {
-        let outgoing = &mut *self.outgoing.borrow_mut();
-        outgoing.closed = true;
-        outgoing.wake();
-    }
+/// All that is counted.
+pub fn benches() -> Vec<Bench> {
+    negotiation::benches()
 }

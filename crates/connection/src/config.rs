@@ -96,10 +96,17 @@ pub struct Limits {
     /// Inbound streams that negotiate at once; further ones wait unacknowledged. Default 128.
     /// Stops: negotiations as a way to hold memory.
     pub negotiating: usize,
-    /// The receive window of a stream in bytes: what a peer may send before the application reads. Default 256 KiB,
-    /// which yamux makes the least. Stops: unread payload. mplex has no windows, and bounds of its own: 1 MiB a stream, 8 MiB
-    /// all together.
+    /// The receive window that a stream starts with, in bytes: what a peer may send before the application reads.
+    /// Default 256 KiB, which yamux makes the least. Stops: unread payload. mplex has no windows, and bounds of its own: 1 MiB a stream,
+    /// 8 MiB all together.
     pub window_bytes: u32,
+    /// Up to what size, in bytes, the receive window of a stream grows while its reader keeps up and the window alone
+    /// holds the peer back. Default 16 MiB; `window_bytes` or less is no growth. Stops: unread payload behind a reader
+    /// who was fast and stops.
+    pub window_bytes_max: u32,
+    /// What the receive windows of all streams of a connection together may grow beyond `window_bytes` each. Default
+    /// 64 MiB. Stops: the same with many streams.
+    pub session_window_bytes: usize,
 }
 
 impl Default for Limits {
@@ -111,6 +118,8 @@ impl Default for Limits {
             streams: 1000,
             negotiating: 128,
             window_bytes: 256 * 1024,
+            window_bytes_max: 16 * 1024 * 1024,
+            session_window_bytes: 64 * 1024 * 1024,
         }
     }
 }

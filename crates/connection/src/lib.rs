@@ -39,8 +39,9 @@
 //! # Limits
 //!
 //! [`Limits`]: time for the upgrade, for a stream's negotiation and for the goodbye; streams; inbound streams that
-//! negotiate at once; the receive window of a stream, which is all that a peer can make us hold for it. Over mplex, which
-//! has no windows, a stream that is not read stops the whole connection at its bound and is reset after five seconds.
+//! negotiate at once; the receive window of a stream, which is all that a peer can make us hold for it, and how far it may
+//! grow for a reader who keeps up. Over mplex, which has no windows, a stream that is not read stops the whole connection
+//! at its bound and is reset after five seconds.
 //!
 //! # Errors
 //!

@@ -57,6 +57,8 @@ impl Session {
             Muxer::Yamux => {
                 let limits = yamux::Limits {
                     window_bytes: limits.window_bytes,
+                    window_bytes_max: limits.window_bytes_max,
+                    session_window_bytes: limits.session_window_bytes,
                     streams: limits.streams,
                     ..yamux::Limits::default()
                 };
@@ -75,7 +77,7 @@ impl Session {
         match *self {
             #[cfg(feature = "yamux")]
             Self::Yamux(ref mut s) => s.open().map_err(|error| match error {
-                yamux::OpenError::TooMany { limit } => OpenError::Limit { name: "streams", value: limit },
+                yamux::OpenError::Limit { name, value } => OpenError::Limit { name, value },
                 yamux::OpenError::GoingAway => OpenError::GoingAway,
                 _ => OpenError::Closed,
             }),

@@ -191,7 +191,7 @@ impl Upgrade {
         recv.consume(used);
         match outcome {
             Some(Outcome::Agreed(name)) => Ok((Step::Progress, offer.list.iter().position(|n| *n == name))),
-            Some(Outcome::Refused) => {
+            Some(Outcome::Refused | Outcome::Listed(_)) => {
                 Err(Error::NothingInCommon { stage: self.stage, offered: offer.list.to_vec(), remote: Vec::new() })
             }
             None if used > 0 => Ok((Step::Progress, None)),

@@ -16,6 +16,8 @@ const PROPOSAL: &[u8] = b"\x0c/echo/1.0.0\n";
 /// A dialer by hand with `count` streams that have sent their header and no more.
 fn half_open(count: usize, limits: Limits) -> (ByHand, End, Vec<yamux::StreamId>) {
     let mut a = ByHand::new(Role::Dialer, &["/noise"], common::noise(20), &["/yamux/1.0.0"]);
+    // It opens more at once than it should.
+    a.limits = yamux::Limits { unacknowledged: 1000, ..yamux::Limits::default() };
     let mut b = End::listener(&[ECHO], limits);
     a.run_with(&mut b);
     let ids: Vec<_> = (0..count).map(|_| a.session.as_mut().unwrap().open().unwrap()).collect();
@@ -45,6 +47,33 @@ fn the_129th_waits_until_another_is_done() {
     a.run_with(&mut b);
     assert_eq!(b.inbound().len(), 2, "the first, and in its place the last");
     assert_eq!(b.conn.stats().streams, 129);
+}
+
+#[test]
+fn behind_128_that_negotiate_256_wait_unacknowledged_and_the_next_is_reset() {
+    let (mut a, mut b, ids) = half_open(128 + 256, Limits::default());
+    assert_eq!(b.conn.stats().streams, 384);
+    assert_eq!(resets(&a), []);
+    let late = a.session.as_mut().unwrap().open().unwrap();
+    say(&mut a, late, HEADER);
+    a.run_with(&mut b);
+    assert_eq!(resets(&a), [late]);
+    // One is done: one of those who wait takes its place, and there is room for a new one.
+    say(&mut a, ids[0], PROPOSAL);
+    a.run_with(&mut b);
+    let next = a.session.as_mut().unwrap().open().unwrap();
+    say(&mut a, next, HEADER);
+    a.run_with(&mut b);
+    assert_eq!(resets(&a), [late]);
+    assert_eq!(b.error, None);
+}
+
+fn resets(a: &ByHand) -> Vec<yamux::StreamId> {
+    let reset = |event: &yamux::Event| match event {
+        yamux::Event::Reset { stream } => Some(*stream),
+        _ => None,
+    };
+    a.events.iter().filter_map(reset).collect()
 }
 
 #[test]

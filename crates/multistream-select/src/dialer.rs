@@ -1,20 +1,75 @@
 //! The end that proposes.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use sanswarm_multistream::{HEADER, HEADER_LINE, NA, ProtocolName, decode};
 
 use crate::{
     Error, Limits, Outcome, Seen,
-    negotiator::{Message, header},
+    negotiator::{Sink, header},
 };
+
+/// What a dialer proposes, the best name first. One name is kept in place: it needs no allocation to begin with, and no
+/// count of who shares it.
+#[derive(Clone, Debug)]
+pub struct Offer(Names);
+
+#[derive(Clone, Debug)]
+enum Names {
+    One([ProtocolName; 1]),
+    Many(Arc<[ProtocolName]>),
+}
+
+impl Offer {
+    /// The names, the best first; none perhaps.
+    #[inline]
+    pub fn names(&self) -> &[ProtocolName] {
+        match &self.0 {
+            Names::One(name) => name,
+            Names::Many(names) => names,
+        }
+    }
+}
+
+impl From<ProtocolName> for Offer {
+    fn from(name: ProtocolName) -> Self {
+        Self(Names::One([name]))
+    }
+}
+
+impl From<Arc<[ProtocolName]>> for Offer {
+    fn from(names: Arc<[ProtocolName]>) -> Self {
+        Self(Names::Many(names))
+    }
+}
+
+impl<const N: usize> From<Arc<[ProtocolName; N]>> for Offer {
+    fn from(names: Arc<[ProtocolName; N]>) -> Self {
+        Self(Names::Many(names))
+    }
+}
+
+impl From<Vec<ProtocolName>> for Offer {
+    fn from(names: Vec<ProtocolName>) -> Self {
+        names.as_slice().into()
+    }
+}
+
+impl From<&[ProtocolName]> for Offer {
+    fn from(names: &[ProtocolName]) -> Self {
+        match names {
+            [name] => name.clone().into(),
+            names => Self(Names::Many(names.into())),
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
-    names: Arc<[ProtocolName]>,
+    offer: Offer,
     lazy: bool,
     header_sent: bool,
-    header_seen: bool,
+    pub(crate) header_seen: bool,
     /// `names[..proposed]` have been written.
     proposed: usize,
     /// The name that the next answer is about. An answer that comes before its proposal was written counts too, or
@@ -23,13 +78,13 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(names: Arc<[ProtocolName]>, lazy: bool) -> Self {
-        let lazy = lazy && names.len() == 1;
-        Self { names, lazy, header_sent: false, header_seen: false, proposed: 0, turn: 0 }
+    pub(crate) fn new(offer: Offer, lazy: bool) -> Self {
+        let lazy = lazy && offer.names().len() == 1;
+        Self { offer, lazy, header_sent: false, header_seen: false, proposed: 0, turn: 0 }
     }
 
     pub(crate) fn handle_input(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Option<Outcome>), Error> {
-        if self.names.is_empty() {
+        if self.names().is_empty() {
             return Ok((0, Some(Outcome::Refused)));
         }
         let mut used = 0;
@@ -40,7 +95,7 @@ impl Dialer {
             }
             self.header_seen = true;
         }
-        while let Some(name) = self.names.get(self.turn) {
+        while let Some(name) = self.names().get(self.turn) {
             let Some(line) = decode(&input[used..], limits.message_bytes)? else { return Ok((used, None)) };
             used += line.used;
             if line.text == name.as_bytes() {
@@ -54,24 +109,29 @@ impl Dialer {
         Ok((used, Some(Outcome::Refused)))
     }
 
-    /// The next message to be sent.
-    pub(crate) fn due(&self) -> Option<Message<'_>> {
-        if !self.header_sent {
-            return if self.names.is_empty() { None } else { Some(Message::Line(HEADER_LINE)) };
-        }
-        if self.proposed > self.turn {
-            None
-        } else {
-            self.names.get(self.proposed).map(|name| Message::Text(name.as_bytes()))
-        }
+    pub(crate) fn is_due(&self) -> bool {
+        !self.names().is_empty()
+            && (!self.header_sent || self.proposed <= self.turn && self.proposed < self.names().len())
     }
 
-    /// Says that what was due has been written.
-    pub(crate) fn wrote(&mut self) {
-        if self.header_sent {
-            self.proposed += 1;
-        } else {
+    /// Writes what is due: the header once, and each proposal when its turn has come.
+    pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
+        if !self.header_sent {
+            let Some(first) = self.names().first() else { return };
+            if sink.greeting(first.as_bytes()) {
+                self.proposed = 1;
+            } else if !sink.line(HEADER_LINE) {
+                return;
+            }
             self.header_sent = true;
+        }
+        while self.proposed <= self.turn
+            && let Some(name) = self.names().get(self.proposed)
+        {
+            if !sink.text(name.as_bytes()) {
+                return;
+            }
+            self.proposed += 1;
         }
     }
 
@@ -79,8 +139,12 @@ impl Dialer {
         if self.lazy { self.offered().first() } else { None }
     }
 
+    fn names(&self) -> &[ProtocolName] {
+        self.offer.names()
+    }
+
     pub(crate) fn offered(&self) -> &[ProtocolName] {
-        &self.names[..self.proposed]
+        &self.names()[..self.proposed]
     }
 
     pub(crate) fn was_refused(&self) -> bool {
@@ -91,4 +155,24 @@ impl Dialer {
 #[cold]
 fn unexpected(text: &[u8]) -> Error {
     if text == HEADER.as_bytes() { Error::SecondHeader } else { Error::Unexpected { seen: Seen::new(text) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_is_kept_in_place() {
+        const ONE: ProtocolName = ProtocolName::from_static("/one");
+        const TWO: ProtocolName = ProtocolName::from_static("/two");
+        assert!(matches!(Offer::from(ONE).0, Names::One(_)));
+        assert!(matches!(Offer::from(Vec::from([ONE])).0, Names::One(_)));
+        assert!(matches!(Offer::from(&[ONE, TWO][..]).0, Names::Many(_)));
+        let shared: Arc<[ProtocolName]> = Arc::new([ONE, TWO]);
+        for offer in [Offer::from(shared), Offer::from(Arc::new([ONE, TWO])), Offer::from(Vec::from([ONE, TWO]))] {
+            assert_eq!(offer.names(), [ONE, TWO]);
+        }
+        assert_eq!(Offer::from(ONE).names(), [ONE]);
+        assert!(Offer::from(Vec::new()).names().is_empty());
+    }
 }

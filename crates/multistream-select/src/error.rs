@@ -27,6 +27,16 @@ pub enum Error {
         /// The limit in proposals.
         limit: u32,
     },
+    /// The proposals of the dialer took more than `limit` bytes.
+    TooManyBytes {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The listener answered `ls` with something that is neither a list nor `na`.
+    NoList {
+        /// The answer.
+        seen: Seen,
+    },
     /// Nothing was agreed upon: the input ended after a refusal, or a listener that had refused met bytes that are no
     /// proposal, as a lazy dialer sends them. This is no fault of the peer.
     Refused,
@@ -46,6 +56,8 @@ impl fmt::Display for Error {
             Self::SecondHeader => f.write_str("the listener sent a second header"),
             Self::Unexpected { seen } => write!(f, "the answer {seen} is neither the name proposed nor a refusal"),
             Self::TooManyProposals { limit } => write!(f, "there were more than {limit} proposals"),
+            Self::TooManyBytes { limit } => write!(f, "the proposals took more than {limit} bytes"),
+            Self::NoList { seen } => write!(f, "the answer {seen} to ls is no list"),
             Self::Refused => f.write_str("no protocol was agreed upon"),
             Self::Eof => f.write_str("the input ended before a protocol was agreed upon"),
             Self::EofInMessage => f.write_str("the input ended inside a message"),
@@ -70,7 +82,7 @@ impl From<multistream::Error> for Error {
 }
 
 /// The front of a message that a peer sent, for reports: a copy of at most 40 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Seen {
     front: [u8; Self::BYTES_MAX],
     /// Of the whole message.
@@ -81,11 +93,19 @@ impl Seen {
     /// The most that is kept, in bytes.
     pub const BYTES_MAX: usize = 40;
 
+    pub(crate) const NOTHING: Self = Self { front: [0; Self::BYTES_MAX], len: 0 };
+
     pub(crate) fn new(text: &[u8]) -> Self {
-        let mut front = [0; Self::BYTES_MAX];
+        let mut seen = Self::NOTHING;
+        seen.set(text);
+        seen
+    }
+
+    /// Forgets what it was for `text`.
+    pub(crate) fn set(&mut self, text: &[u8]) {
         let kept = text.len().min(Self::BYTES_MAX);
-        front[..kept].copy_from_slice(&text[..kept]);
-        Self { front, len: u16::try_from(text.len()).unwrap_or(u16::MAX) }
+        self.front[..kept].copy_from_slice(&text[..kept]);
+        self.len = u16::try_from(text.len()).unwrap_or(u16::MAX);
     }
 
     /// What was kept of the message, without its newline.
@@ -98,6 +118,14 @@ impl Seen {
         usize::from(self.len) > Self::BYTES_MAX
     }
 }
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Seen {}
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,6 +153,17 @@ mod tests {
         assert!(format!("{long}").ends_with("aaa\"..."));
         assert!(!Seen::new(&[b'a'; 40]).is_cut());
         assert!(Seen::new(&[0; 70_000]).is_cut());
+        assert_eq!(format!("{:?}", Seen::new(b"na")), r#""na""#);
+    }
+
+    #[test]
+    fn reports_are_equal_if_what_was_kept_and_the_length_are() {
+        let mut seen = Seen::new(b"/something longer");
+        seen.set(b"/a");
+        assert_eq!(seen, Seen::new(b"/a"), "what was there before does not count");
+        assert_ne!(seen, Seen::new(b"/b"));
+        assert_ne!(seen, Seen::new(b"/a "));
+        assert_ne!(Seen::new(&[b'a'; 41]), Seen::new(&[b'a'; 42]));
     }
 
     #[test]

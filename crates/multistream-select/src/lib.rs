@@ -7,12 +7,16 @@
 //! It keeps no bytes either; a part of a message stays with the caller until the rest is there. A negotiation allocates
 //! nothing.
 //!
+//! [`Negotiator::query`] is a dialer that only asks what there is.
+//!
 //! # Spec
 //!
 //! [multistream-select 1.0.0](https://github.com/multiformats/multistream-select), and
 //! [connections](https://github.com/libp2p/specs/blob/master/connections/README.md#protocol-negotiation) of libp2p.
-//! Names are compared byte by byte. `ls` is answered by `na`, which the spec allows; so is the retired
-//! `/libp2p/simultaneous-connect`.
+//! Names are compared byte by byte; a [predicate](Names::with_predicate) is asked if a listener has one. `ls` is answered
+//! by `na`, which the spec allows, or by [the list](Names::with_list); the retired `/libp2p/simultaneous-connect` by `na`.
+//! Two ends that agree upon [`ProtocolName::NESTED`](sanswarm_multistream::ProtocolName::NESTED) negotiate once more, from
+//! the header on.
 //!
 //! # Wire
 //!
@@ -28,18 +32,19 @@
 //!
 //! # States
 //!
-//! | state | dialer | listener |
+//! | [`State`] | dialer | listener |
 //! |---|---|---|
 //! | start | wants the header, else [`Error::NoHeader`] | the same |
 //! | open | the name in turn: agreed; `na`: the next name, after the last refused; else an error | a known name: agreed; else `na` |
 //! | over | uses nothing | the same |
 //! | failed | gives the same error again, sends nothing | the same error, but still sends what it owes |
 //!
-//! Answers are counted, not queued: some `na`, then perhaps one echo.
+//! Answers are counted, not queued: some `na`, perhaps the list, some `na`, then perhaps one echo. `STATES.md` beside
+//! this crate's manifest has every state with every message, and the diagrams; a test makes it from the code.
 //!
 //! # Limits
 //!
-//! See [`Limits`]. A dialer's list may be of any length. Time is the caller's to limit: 10 seconds is usual.
+//! See [`Limits`]. A dialer's own list may be of any length. Time is the caller's to limit: 10 seconds is usual.
 //!
 //! # Errors
 //!
@@ -85,11 +90,14 @@ extern crate alloc;
 mod dialer;
 mod error;
 mod limits;
+mod list;
 mod listener;
 mod names;
 mod negotiator;
+mod query;
 
+pub use dialer::Offer;
 pub use error::{Error, Seen};
 pub use limits::Limits;
 pub use names::Names;
-pub use negotiator::{Greeting, Mode, Negotiator, Outcome};
+pub use negotiator::{Greeting, Mode, Negotiator, Outcome, State};

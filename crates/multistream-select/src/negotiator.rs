@@ -1,12 +1,17 @@
 //! One end of one negotiation.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::BufMut;
-use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, decode, encode, encoded_len};
+use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, append_behind, decode, encode, encoded_len};
 use sanswarm_wire::SendBuf;
 
-use crate::{Error, Limits, Names, Seen, dialer::Dialer, listener::Listener};
+use crate::{
+    Error, Limits, Names, Seen,
+    dialer::{Dialer, Offer},
+    listener::Listener,
+    query::{Answer, Query},
+};
 
 /// Whether a dialer's payload waits for the agreement. On the wire of the negotiation both look the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +38,34 @@ pub enum Outcome {
     /// Both ends will speak this protocol. The next byte is its first.
     Agreed(ProtocolName),
     /// The listener has refused all names of this dialer. A listener never ends so: the dialer may always propose one
-    /// more.
+    /// more. To a [query](Negotiator::query) it says that the listener tells no list.
     Refused,
+    /// The answer to a [query](Negotiator::query): what the listener says it knows, in its order, as it says it. Any
+    /// number of names, none too.
+    Listed(Vec<ProtocolName>),
+}
+
+/// What a negotiator waits for, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// The peer's first message, which must be the header.
+    WantsHeader,
+    /// A listener: a proposal. Nothing has been refused yet.
+    WantsProposal,
+    /// A listener that has refused: a better proposal, or the payload of a lazy dialer.
+    WantsAnother,
+    /// A dialer: the answer to the name in turn.
+    WantsAnswer,
+    /// A query: the list.
+    WantsList,
+    /// Over: [`Outcome::Agreed`].
+    Agreed,
+    /// Over: [`Outcome::Refused`].
+    Refused,
+    /// Over: [`Outcome::Listed`].
+    Listed,
+    /// Over: an error.
+    Failed,
 }
 
 /// One end of one negotiation.
@@ -51,6 +82,7 @@ pub struct Negotiator {
 enum Side {
     Dialer(Dialer),
     Listener(Listener),
+    Query(Query),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,19 +90,35 @@ enum Stage {
     Open,
     Agreed,
     Refused,
+    Listed,
     Failed(Error),
 }
 
 impl Negotiator {
     /// The end that proposes `names`, the best first. Header and first proposal are due at once. An empty list is
     /// refused at the first [`handle_input`](Self::handle_input), and nothing is sent.
-    pub fn dialer(names: Arc<[ProtocolName]>, mode: Mode) -> Self {
-        Self::new(Side::Dialer(Dialer::new(names, mode == Mode::Lazy)))
+    ///
+    /// ```
+    /// # use sanswarm_multistream::ProtocolName;
+    /// # use sanswarm_multistream_select::{Mode, Negotiator};
+    /// # use std::sync::Arc;
+    /// const PING: ProtocolName = ProtocolName::from_static("/ipfs/ping/1.0.0");
+    /// let one = Negotiator::dialer(PING, Mode::Lazy);
+    /// let two = Negotiator::dialer(Arc::new([PING, ProtocolName::from_static("/echo")]), Mode::Wait);
+    /// ```
+    pub fn dialer(names: impl Into<Offer>, mode: Mode) -> Self {
+        Self::new(Side::Dialer(Dialer::new(names.into(), mode == Mode::Lazy)))
     }
 
     /// The end that knows `names` and answers.
     pub fn listener(names: Arc<Names>, greeting: Greeting) -> Self {
         Self::new(Side::Listener(Listener::new(names, greeting)))
+    }
+
+    /// A dialer that proposes nothing and asks for the listener's list by `ls`. Few listeners tell one: go and, by default,
+    /// this crate do not. The stream is of no further use then.
+    pub fn query() -> Self {
+        Self::new(Side::Query(Query::default()))
     }
 
     fn new(side: Side) -> Self {
@@ -94,19 +142,23 @@ impl Negotiator {
     ///
     /// All of [`Error`] but those of [`handle_eof`](Self::handle_eof). An error stays: every later call returns it.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(usize, Option<Outcome>), Error> {
-        match self.stage {
+        match &self.stage {
             Stage::Open => {}
-            Stage::Agreed | Stage::Refused => return Ok((0, None)),
-            Stage::Failed(error) => return Err(error),
+            Stage::Agreed | Stage::Refused | Stage::Listed => return Ok((0, None)),
+            Stage::Failed(error) => return Err(*error),
         }
         let result = match &mut self.side {
             Side::Dialer(dialer) => dialer.handle_input(input, &self.limits),
             Side::Listener(listener) => listener.handle_input(input, &self.limits),
+            Side::Query(query) => {
+                query.handle_input(input, &self.limits).map(|(used, answer)| (used, answer.map(told)))
+            }
         };
         match &result {
             Ok((used, None)) => self.partial = *used < input.len(),
             Ok((_, Some(Outcome::Agreed(_)))) => self.stage = Stage::Agreed,
             Ok((_, Some(Outcome::Refused))) => self.stage = Stage::Refused,
+            Ok((_, Some(Outcome::Listed(_)))) => self.stage = Stage::Listed,
             Err(error) => self.stage = Stage::Failed(*error),
         }
         result
@@ -114,14 +166,15 @@ impl Negotiator {
 
     /// Says that the input ends behind what [`handle_input`](Self::handle_input) has seen, and returns what that means:
     /// [`Error::Refused`] after any refusal, [`Error::EofInMessage`], [`Error::Eof`], or [`Error::Agreed`] where all
-    /// is well. An earlier error is returned again.
+    /// is well, a list that was told counted. An earlier error is returned again.
     pub fn handle_eof(&mut self) -> Error {
         let refused = match &self.side {
             Side::Dialer(dialer) => dialer.was_refused(),
             Side::Listener(listener) => listener.refused().is_some(),
+            Side::Query(_) => false,
         };
         let error = match self.stage {
-            Stage::Agreed => return Error::Agreed,
+            Stage::Agreed | Stage::Listed => return Error::Agreed,
             Stage::Refused => return Error::Refused,
             Stage::Failed(error) => error,
             Stage::Open if refused => Error::Refused,
@@ -134,44 +187,34 @@ impl Negotiator {
 
     /// Appends the messages that are due, as many as there is room for, none in part. Returns the bytes appended.
     pub fn poll_transmit(&mut self, out: &mut SendBuf) -> usize {
-        let mut written = 0;
-        while let Some(message) = self.due() {
-            let len = message.len();
-            if !message.append(out) {
-                break;
-            }
-            written += len;
-            self.wrote();
-        }
-        written
+        let mut sink = ToSend { out, written: 0 };
+        self.transmit(&mut sink);
+        sink.written
     }
 
     /// Writes the messages that are due into any buffer: as many as `room` bytes and the buffer hold, none in part.
     /// Returns the bytes written. For streams in a muxer, whose credit is the `room`.
     pub fn encode(&mut self, room: usize, out: &mut impl BufMut) -> usize {
-        let room = room.min(out.remaining_mut());
-        let mut written = 0;
-        while let Some(message) = self.due() {
-            let len = message.len();
-            if len > room - written {
-                break;
-            }
-            message.encode(out);
-            written += len;
-            self.wrote();
-        }
-        written
+        let mut sink = ToBuffer { room: room.min(out.remaining_mut()), out, written: 0 };
+        self.transmit(&mut sink);
+        sink.written
     }
 
     /// Whether a message is to be sent.
     pub fn is_due(&self) -> bool {
-        self.due().is_some()
+        match (&self.side, &self.stage) {
+            // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
+            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.is_due(),
+            (Side::Query(query), Stage::Open) => query.is_due(),
+            (Side::Dialer(_) | Side::Query(_), _) => false,
+            (Side::Listener(listener), _) => listener.is_due(),
+        }
     }
 
     /// The only name of a [lazy](Mode::Lazy) dialer, once it has been proposed: payload may follow directly. It stays
     /// until a refusal or an error.
     pub fn lazy(&self) -> Option<&ProtocolName> {
-        match (&self.side, self.stage) {
+        match (&self.side, &self.stage) {
             (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.lazy(),
             _ => None,
         }
@@ -181,64 +224,133 @@ impl Negotiator {
     pub fn offered(&self) -> &[ProtocolName] {
         match &self.side {
             Side::Dialer(dialer) => dialer.offered(),
-            Side::Listener(_) => &[],
+            Side::Listener(_) | Side::Query(_) => &[],
         }
     }
 
     /// The last proposal that a listener has refused.
     pub fn refused(&self) -> Option<&Seen> {
         match &self.side {
-            Side::Dialer(_) => None,
+            Side::Dialer(_) | Side::Query(_) => None,
             Side::Listener(listener) => listener.refused(),
         }
     }
 
-    fn due(&self) -> Option<Message<'_>> {
-        match (&self.side, self.stage) {
-            // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
-            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.due(),
-            (Side::Dialer(_), _) => None,
-            (Side::Listener(listener), _) => listener.due(),
+    /// What it waits for, or how it ended.
+    pub fn state(&self) -> State {
+        match (&self.stage, &self.side) {
+            (Stage::Agreed, _) => State::Agreed,
+            (Stage::Refused, _) => State::Refused,
+            (Stage::Listed, _) => State::Listed,
+            (Stage::Failed(_), _) => State::Failed,
+            (Stage::Open, Side::Dialer(Dialer { header_seen, .. })) if *header_seen => State::WantsAnswer,
+            (Stage::Open, Side::Query(Query { header_seen, .. })) if *header_seen => State::WantsList,
+            (Stage::Open, Side::Listener(listener)) if listener.header_seen => {
+                if listener.refused().is_some() {
+                    State::WantsAnother
+                } else {
+                    State::WantsProposal
+                }
+            }
+            (Stage::Open, _) => State::WantsHeader,
         }
     }
 
-    fn wrote(&mut self) {
-        match &mut self.side {
-            Side::Dialer(dialer) => dialer.wrote(),
-            Side::Listener(listener) => listener.wrote(),
+    fn transmit(&mut self, sink: &mut impl Sink) {
+        match (&mut self.side, &self.stage) {
+            (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.transmit(sink),
+            (Side::Query(query), Stage::Open) => query.transmit(sink),
+            (Side::Dialer(_) | Side::Query(_), _) => {}
+            (Side::Listener(listener), _) => listener.transmit(sink),
         }
     }
 }
 
-/// A message to be sent.
-#[derive(Clone, Copy)]
-pub(crate) enum Message<'a> {
-    /// One that is always the same, as a line.
-    Line(&'static [u8]),
-    /// The text of any other.
-    Text(&'a [u8]),
+fn told(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Names(names) => Outcome::Listed(names),
+        Answer::Refused => Outcome::Refused,
+    }
 }
 
-impl Message<'_> {
-    fn len(self) -> usize {
-        match self {
-            Self::Line(line) => line.len(),
-            Self::Text(text) => encoded_len(text),
-        }
+/// Where messages go. Each is taken whole or not at all, and the answer says which.
+pub(crate) trait Sink {
+    /// Takes a message that was made ahead.
+    fn line(&mut self, line: &[u8]) -> bool;
+
+    /// Takes any other, by its text.
+    fn text(&mut self, text: &[u8]) -> bool;
+
+    /// Takes the header and a text behind it, both or none.
+    fn greeting(&mut self, text: &[u8]) -> bool;
+}
+
+struct ToSend<'a> {
+    out: &'a mut SendBuf,
+    written: usize,
+}
+
+impl Sink for ToSend<'_> {
+    #[inline]
+    fn line(&mut self, line: &[u8]) -> bool {
+        let fits = self.out.append(line);
+        self.written += if fits { line.len() } else { 0 };
+        fits
     }
 
-    fn append(self, out: &mut SendBuf) -> bool {
-        match self {
-            Self::Line(line) => out.append(line),
-            Self::Text(text) => append(text, out),
-        }
+    #[inline]
+    fn text(&mut self, text: &[u8]) -> bool {
+        let fits = append(text, self.out);
+        self.written += if fits { encoded_len(text) } else { 0 };
+        fits
     }
 
-    fn encode(self, out: &mut impl BufMut) {
-        match self {
-            Self::Line(line) => out.put_slice(line),
-            Self::Text(text) => encode(text, out),
+    #[inline]
+    fn greeting(&mut self, text: &[u8]) -> bool {
+        let fits = append_behind(HEADER_LINE, text, self.out);
+        self.written += if fits { HEADER_LINE.len() + encoded_len(text) } else { 0 };
+        fits
+    }
+}
+
+struct ToBuffer<'a, B> {
+    out: &'a mut B,
+    room: usize,
+    written: usize,
+}
+
+impl<B: BufMut> ToBuffer<'_, B> {
+    fn take(&mut self, len: usize) -> bool {
+        let fits = len <= self.room - self.written;
+        self.written += if fits { len } else { 0 };
+        fits
+    }
+}
+
+impl<B: BufMut> Sink for ToBuffer<'_, B> {
+    fn line(&mut self, line: &[u8]) -> bool {
+        let fits = self.take(line.len());
+        if fits {
+            self.out.put_slice(line);
         }
+        fits
+    }
+
+    fn text(&mut self, text: &[u8]) -> bool {
+        let fits = self.take(encoded_len(text));
+        if fits {
+            encode(text, self.out);
+        }
+        fits
+    }
+
+    fn greeting(&mut self, text: &[u8]) -> bool {
+        let fits = self.take(HEADER_LINE.len() + encoded_len(text));
+        if fits {
+            self.out.put_slice(HEADER_LINE);
+            encode(text, self.out);
+        }
+        fits
     }
 }
 

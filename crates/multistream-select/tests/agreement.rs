@@ -1,5 +1,7 @@
 //! Both ends together: for any names and any pieces, one agreement and not a byte more.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -77,7 +79,7 @@ proptest! {
         (payload, response) in (any::<Vec<u8>>(), any::<Vec<u8>>()),
     ) {
         let expected = offer.iter().find(|name| known.contains(name)).cloned();
-        let mut dialer = Negotiator::dialer(offer.clone().into(), mode);
+        let mut dialer = Negotiator::dialer(offer.clone(), mode);
         let mut listener = Negotiator::listener(Arc::new(Names::new(known)), greeting);
         let (mut there, mut back) = (Pipe::new(), Pipe::new());
         let (mut dialed, mut answered) = (None, None);
@@ -115,6 +117,60 @@ proptest! {
         }
     }
 
+    /// Header and first proposal are one flight, and so are header and first reply; each refusal costs one flight a side.
+    #[test]
+    fn flights_are_as_documented((offer, known) in (names(), names()), greeting in greeting()) {
+        let mut offer = offer;
+        offer.dedup();
+        let refused = offer.iter().take_while(|name| !known.contains(name)).count();
+        let agreed = refused < offer.len();
+        let mut dialer = Negotiator::dialer(offer.clone(), Mode::Wait);
+        let mut listener = Negotiator::listener(Arc::new(Names::new(known)), greeting);
+        let (mut proposals, mut replies) = (0, 0);
+        let mut early = Vec::new();
+        if greeting == Greeting::AtOnce {
+            listener.encode(usize::MAX, &mut early);
+            prop_assert_eq!(&early, HEADER_LINE, "before a word was said");
+        }
+        loop {
+            let mut flight = Vec::new();
+            if dialer.encode(usize::MAX, &mut flight) == 0 {
+                break;
+            }
+            proposals += 1;
+            prop_assert_eq!(flight.starts_with(HEADER_LINE), proposals == 1);
+            prop_assert_eq!(listener.handle_input(&flight).unwrap().0, flight.len());
+            let mut reply = core::mem::take(&mut early);
+            prop_assert!(listener.encode(usize::MAX, &mut reply) > 0);
+            replies += 1;
+            prop_assert_eq!(reply.starts_with(HEADER_LINE), replies == 1);
+            prop_assert_eq!(dialer.handle_input(&reply).unwrap().0, reply.len());
+        }
+        prop_assert_eq!(proposals, refused + usize::from(agreed));
+        prop_assert_eq!(replies, proposals);
+    }
+
+    /// Work follows bytes: a call that gets nothing new uses nothing, and all calls together use each byte once.
+    #[test]
+    fn every_byte_is_used_once(pieces in prop::collection::vec(1usize..7, 1..20), offered in 0usize..200) {
+        let mut input = HEADER_LINE.to_vec();
+        for i in 0..offered {
+            input.extend([4, b'/', b'x', b'a' + (i % 26) as u8, b'\n']);
+        }
+        let mut listener = Negotiator::listener(Arc::new(Names::new([])), Greeting::WithReply);
+        let (mut used, mut seen) = (0, 0);
+        for piece in pieces.into_iter().cycle() {
+            seen = (seen + piece).min(input.len());
+            used += listener.handle_input(&input[used..seen]).unwrap().0;
+            prop_assert!(seen - used < HEADER_LINE.len(), "no more than a part of a message stays");
+            prop_assert_eq!(listener.handle_input(&input[used..seen]).unwrap(), (0, None));
+            if seen == input.len() {
+                break;
+            }
+        }
+        prop_assert_eq!(used, input.len());
+    }
+
     #[test]
     fn pieces_do_not_matter_and_no_bytes_panic(
         lines in prop::collection::vec(prop_oneof![
@@ -135,7 +191,7 @@ proptest! {
             input.push(b'\n');
         }
         input.extend(junk);
-        let dialer = Negotiator::dialer(offer.into(), mode);
+        let dialer = Negotiator::dialer(offer, mode);
         let listener = Negotiator::listener(Arc::new(Names::new(known)), greeting);
         for negotiator in [dialer, listener] {
             let whole = verdict(negotiator.clone(), &input, &[]);

@@ -252,7 +252,7 @@ fn the_end_of_the_input_means_something_in_every_state() {
 
 #[test]
 fn a_limit_is_exact_and_named() {
-    let limits = Limits { proposals: 3, message_bytes: 30 };
+    let limits = Limits { proposals: 3, message_bytes: 30, ..Limits::default() };
     let mut listener = listener().with_limits(limits);
     let three = after_header(&b"\x05/foo\n".repeat(3));
     assert_eq!(listener.handle_input(&three), Ok((three.len(), None)));
@@ -289,4 +289,46 @@ fn a_small_buffer_takes_whole_messages() {
     assert_eq!(negotiator.encode(usize::MAX, &mut &mut store[..11]), 0);
     assert_eq!(negotiator.encode(usize::MAX, &mut &mut store[..12]), 12);
     assert_eq!(negotiator.encode(usize::MAX, &mut &mut store[..]), 0);
+}
+
+#[test]
+fn a_dialer_is_due_while_it_owes_something() {
+    let mut dialer = dialer();
+    assert!(dialer.is_due(), "header and proposal");
+    let mut out = Vec::new();
+    assert_eq!(dialer.encode(20, &mut out), 20);
+    assert!(dialer.is_due(), "the proposal");
+    assert_eq!(dialer.encode(usize::MAX, &mut out), 12, "the header goes once");
+    assert!(!dialer.is_due(), "it has to hear an answer");
+    assert_eq!(dialer.handle_input(&after_header(b"\x03na\n")).unwrap(), (24, None));
+    assert!(dialer.is_due(), "the next proposal");
+    assert_eq!(dialer.encode(usize::MAX, &mut out), 8);
+    assert!(!dialer.is_due());
+    assert_eq!(dialer.handle_input(b"\x03na\n").unwrap(), (4, Some(Outcome::Refused)));
+    assert!(!dialer.is_due());
+    assert_eq!(dialer.encode(usize::MAX, &mut out), 0);
+}
+
+#[test]
+fn a_query_and_a_listener_are_due_while_they_owe_something() {
+    let mut query = Negotiator::query();
+    let mut out = Vec::new();
+    assert!(query.is_due());
+    assert_eq!(query.encode(20, &mut out), 20);
+    assert!(query.is_due(), "the question");
+    assert_eq!(query.encode(3, &mut out), 0);
+    assert_eq!(query.encode(4, &mut out), 4);
+    assert!(!query.is_due());
+    assert_eq!(out, after_header(b"\x03ls\n"));
+
+    let mut listener = listener();
+    assert!(!listener.is_due());
+    assert!(listener.handle_input(&after_header(b"\x03/a\n\x07/noise\n")).is_ok());
+    let mut out = Vec::new();
+    for (room, written) in [(19, 0), (20, 20), (3, 0), (4, 4), (7, 0), (8, 8)] {
+        assert!(listener.is_due());
+        assert_eq!(listener.encode(room, &mut out), written, "room for {room}");
+    }
+    assert!(!listener.is_due());
+    assert_eq!(out, after_header(b"\x03na\n\x07/noise\n"));
 }

@@ -24,6 +24,8 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A name is not UTF-8.
+    NameNotUtf8,
     /// A name holds a newline.
     NameHasNewline,
     /// A name is one of the words of the dialogue: `na`, `ls` or the header.
@@ -53,6 +55,7 @@ impl fmt::Display for Error {
             Self::NoNewline => f.write_str("a line does not end in a newline"),
             Self::NameEmpty => f.write_str("a protocol name is empty"),
             Self::NameTooLong { limit } => write!(f, "a protocol name is longer than {limit} bytes"),
+            Self::NameNotUtf8 => f.write_str("a protocol name is not UTF-8"),
             Self::NameHasNewline => f.write_str("a protocol name holds a newline"),
             Self::NameReserved => f.write_str("a protocol name is a word of the negotiation"),
             Self::PathWithoutSlash => f.write_str("the path of a header does not begin with a slash"),
@@ -64,3 +67,16 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_is_wrong() {
+        assert_eq!(format!("{}", Error::TooLong { limit: 7 }), "a line is longer than 7 bytes");
+        assert_eq!(format!("{}", Error::TooDeep { limit: 3 }), "more than 3 headers are nested");
+    }
+}

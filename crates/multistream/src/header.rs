@@ -134,7 +134,7 @@ pub fn peel_all(input: &[u8], depth: usize) -> Result<Option<Peeled<'_>>, Error>
 
 #[cfg(test)]
 mod tests {
-    use alloc::{string::String, vec, vec::Vec};
+    use alloc::{format, string::String, vec, vec::Vec};
 
     use proptest::prelude::*;
 
@@ -160,6 +160,7 @@ mod tests {
         assert_eq!(peel(b"\x05/a\nb\n"), Err(Error::PathHasNewline));
         assert_eq!(Path::new(&[b'/'; 1024]), Err(Error::PathTooLong { limit: 1023 }));
         assert_eq!(peel(b"\x05/js"), Ok(None));
+        assert_eq!(format!("{0} {0:?}", Path::new(b"/a\xff").unwrap()), r#"/a\xff "/a\xff""#);
         assert_eq!(peel_all(b"\x03na\n", 4), Err(Error::PathWithoutSlash));
         assert_eq!(peel_all(b"\x05/js", 4), Ok(None));
     }

@@ -65,7 +65,7 @@ mod line;
 mod name;
 
 pub use error::Error;
-pub use line::{Line, MESSAGE_BYTES_MAX, append, decode, encode, encoded_len};
+pub use line::{Line, MESSAGE_BYTES_MAX, append, append_behind, decode, encode, encoded_len};
 pub use name::ProtocolName;
 
 /// The first message of both ends in multistream-select.

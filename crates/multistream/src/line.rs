@@ -83,21 +83,33 @@ pub fn encode(text: &[u8], out: &mut impl BufMut) {
 }
 
 /// Appends `text` as a line to what a connection sends, if there is room for all of it. Returns whether there was.
+#[inline]
 #[must_use]
 pub fn append(text: &[u8], out: &mut SendBuf) -> bool {
-    const SHORT: usize = 64;
-    if text.len() <= SHORT - 2 {
-        // Most names: gathered here first, so that the buffer does its sums once.
-        let mut line = [0; SHORT];
-        line[0] = text.len() as u8 + 1;
-        line[1..=text.len()].copy_from_slice(text);
-        line[text.len() + 1] = b'\n';
-        return out.append(&line[..text.len() + 2]);
+    let len = text.len() + 1;
+    if len < 0x80 {
+        return out.append_parts([&[len as u8], text, b"\n"]);
     }
-    let len = encoded_len(text);
+    append_long(b"", text, out)
+}
+
+/// Appends `line`, which is one already, and `text` as a line behind it; both or none. Returns whether there was room.
+#[inline]
+#[must_use]
+pub fn append_behind(line: &[u8], text: &[u8], out: &mut SendBuf) -> bool {
+    let len = text.len() + 1;
+    if len < 0x80 {
+        return out.append_parts([line, &[len as u8], text, b"\n"]);
+    }
+    append_long(line, text, out)
+}
+
+#[cold]
+fn append_long(line: &[u8], text: &[u8], out: &mut SendBuf) -> bool {
     let mut buffer = put_varint::usize_buffer();
     let head = put_varint::usize(text.len() + 1, &mut buffer);
-    out.control_room() >= len && out.append(head) && out.append(text) && out.append(b"\n")
+    let fits = out.control_room() >= line.len() + encoded_len(text);
+    fits && out.append(line) && out.append(head) && out.append(text) && out.append(b"\n")
 }
 
 #[inline]
@@ -159,6 +171,33 @@ mod tests {
             let mut line = Vec::new();
             encode(text.as_bytes(), &mut line);
             assert_eq!(line, constant);
+        }
+    }
+
+    #[test]
+    fn every_length_is_appended_as_it_is_encoded() {
+        for len in 0..300 {
+            let (mut out, mut send, mut behind) = (Vec::new(), SendBuf::default(), SendBuf::default());
+            encode(&vec![b'a'; len], &mut out);
+            assert!(append(&vec![b'a'; len], &mut send));
+            assert_eq!(send.ready(), out);
+            assert!(append_behind(HEADER_LINE, &vec![b'a'; len], &mut behind));
+            assert_eq!(behind.ready(), [HEADER_LINE, &out].concat());
+        }
+    }
+
+    #[test]
+    fn a_header_and_a_line_go_together_or_not_at_all() {
+        for text in [&[b'a'; 10][..], &[b'a'; 200]] {
+            let len = HEADER_LINE.len() + encoded_len(text);
+            let mut send = SendBuf::new(16 * 1024);
+            assert!(send.append(&vec![0; 16 * 1024 - len + 1]));
+            assert!(!append_behind(HEADER_LINE, text, &mut send));
+            assert_eq!(send.control_room(), len - 1);
+            let mut send = SendBuf::new(16 * 1024);
+            assert!(send.append(&vec![0; 16 * 1024 - len]));
+            assert!(append_behind(HEADER_LINE, text, &mut send));
+            assert_eq!(send.control_room(), 0);
         }
     }
 

@@ -8,12 +8,13 @@ use core::{
     hash::{Hash, Hasher},
 };
 
-use crate::{Error, MESSAGE_BYTES_MAX};
+use crate::{Error, HEADER, MESSAGE_BYTES_MAX};
 
-/// The name of a protocol, such as `/ipfs/ping/1.0.0`: 1 to 1023 bytes without a newline, and none of the words of the
-/// dialogue (`na`, `ls`, the header). A slash at the front is customary and not required.
+/// The name of a protocol, such as `/ipfs/ping/1.0.0`: 1 to 1023 bytes of UTF-8 without a newline, and none of the words
+/// of the dialogue (`na`, `ls`, the header). A slash at the front is customary and not required.
 ///
-/// Names are equal if their bytes are: nothing is trimmed, and no prefix matches. Cloning allocates nothing.
+/// Names are equal if their bytes are: nothing is trimmed, and no prefix matches. Cloning allocates nothing, and making
+/// one of at most [`INLINE_BYTES_MAX`](Self::INLINE_BYTES_MAX) bytes does not either.
 #[derive(Clone)]
 pub struct ProtocolName(Text);
 
@@ -21,11 +22,29 @@ pub struct ProtocolName(Text);
 enum Text {
     Static(&'static str),
     Shared(Arc<str>),
+    Inline(Short),
+}
+
+/// A name in place. Aligned, so that a copy of it takes four words and not some odd pieces.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Short {
+    /// Of UTF-8, as it was when it was made.
+    bytes: [u8; ProtocolName::INLINE_BYTES_MAX],
+    len: u8,
 }
 
 impl ProtocolName {
     /// The longest name in bytes: what a line holds beside its newline.
     pub const BYTES_MAX: usize = MESSAGE_BYTES_MAX - 1;
+
+    /// The longest name in bytes that is kept in place. Nearly all names in use are shorter.
+    pub const INLINE_BYTES_MAX: usize = 31;
+
+    /// The header as a name: what two ends agree upon that are going to negotiate once more, from the header on. It is
+    /// the one word of the dialogue that can be a name, and this constant the only way to it, so that no list of names
+    /// holds it by accident.
+    pub const NESTED: Self = Self(Text::Static(HEADER));
 
     /// A name that is known when the program is built.
     ///
@@ -56,13 +75,25 @@ impl ProtocolName {
         match &self.0 {
             Text::Static(name) => name,
             Text::Shared(name) => name,
+            Text::Inline(_) => str::from_utf8(self.as_bytes()).unwrap_or_default(),
         }
     }
 
     /// The name's bytes, as they are compared and sent.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        self.as_str().as_bytes()
+        match &self.0 {
+            Text::Static(name) => name.as_bytes(),
+            Text::Shared(name) => name.as_bytes(),
+            Text::Inline(short) => short.bytes.get(..usize::from(short.len)).unwrap_or_default(),
+        }
+    }
+
+    /// The name in place, if it is short enough.
+    fn inline(name: &str) -> Option<Self> {
+        let mut bytes = [0; Self::INLINE_BYTES_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self(Text::Inline(Short { bytes, len: name.len() as u8 })))
     }
 }
 
@@ -91,7 +122,15 @@ impl TryFrom<&str> for ProtocolName {
 
     fn try_from(name: &str) -> Result<Self, Error> {
         check(name.as_bytes())?;
-        Ok(Self(Text::Shared(name.into())))
+        Ok(Self::inline(name).unwrap_or_else(|| Self(Text::Shared(name.into()))))
+    }
+}
+
+impl TryFrom<&[u8]> for ProtocolName {
+    type Error = Error;
+
+    fn try_from(name: &[u8]) -> Result<Self, Error> {
+        Self::try_from(str::from_utf8(name).map_err(|_| Error::NameNotUtf8)?)
     }
 }
 
@@ -136,11 +175,11 @@ impl fmt::Debug for ProtocolName {
     }
 }
 
-// By hand, because a static and a shared name with the same bytes are the same name, and because of `Borrow<str>`.
+// By hand, because names with the same bytes are the same name wherever those are, and because of `Borrow<str>`.
 
 impl PartialEq for ProtocolName {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -148,13 +187,13 @@ impl Eq for ProtocolName {}
 
 impl PartialEq<str> for ProtocolName {
     fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
+        self.as_bytes() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for ProtocolName {
     fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
+        self == *other
     }
 }
 
@@ -166,7 +205,7 @@ impl PartialOrd for ProtocolName {
 
 impl Ord for ProtocolName {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 
@@ -184,7 +223,7 @@ mod tests {
 
     #[test]
     fn words_of_the_dialogue_are_no_names() {
-        for word in [crate::NA, crate::LS, crate::HEADER] {
+        for word in [crate::NA, crate::LS, HEADER] {
             assert_eq!(ProtocolName::try_from(word), Err(Error::NameReserved));
         }
         assert_eq!(ProtocolName::try_from(""), Err(Error::NameEmpty));
@@ -199,6 +238,7 @@ mod tests {
         let fixed = ProtocolName::from_static("/noise");
         let shared = ProtocolName::try_from("/noise").unwrap();
         assert_eq!(fixed, shared);
+        assert_eq!(fixed, ProtocolName::try_from(Arc::<str>::from("/noise")).unwrap());
         assert_eq!(fixed, "/noise");
         for other in ["/noise ", "/noise\r", "/Noise", "/nois", "noise"] {
             assert_ne!(fixed, ProtocolName::try_from(other).unwrap());
@@ -207,6 +247,34 @@ mod tests {
         let map = BTreeMap::from([(shared, 1)]);
         assert_eq!(map.get("/noise"), Some(&1));
         assert_eq!(format!("{fixed} {fixed:?}"), "/noise \"/noise\"");
+        assert_eq!((fixed.as_ref(), fixed == "/tls"), ("/noise", false));
+    }
+
+    #[test]
+    fn a_short_name_is_kept_in_place_and_a_long_one_shared() {
+        assert_eq!(size_of::<ProtocolName>(), 40);
+        let longest = "/this/name/has/thirty-one/bytes";
+        for (text, in_place) in [("a", true), (longest, true), ("/this/name/has/thirty-two/bytes/", false)] {
+            for name in [
+                ProtocolName::try_from(text),
+                ProtocolName::try_from(String::from(text)),
+                ProtocolName::try_from(text.as_bytes()),
+            ] {
+                let name = name.unwrap();
+                assert_eq!((name.as_str(), name.as_bytes()), (text, text.as_bytes()));
+                assert_eq!(matches!(name.0, Text::Inline(_)), in_place, "{text}");
+                let shared = ProtocolName::try_from(Arc::<str>::from(text)).unwrap();
+                assert_eq!((&name, name.cmp(&shared)), (&shared, Ordering::Equal));
+                assert_eq!(BTreeMap::from([(name, ())]).get(text), Some(&()));
+            }
+        }
+        assert_eq!(ProtocolName::try_from(&b"/a\xff"[..]), Err(Error::NameNotUtf8));
+    }
+
+    #[test]
+    fn the_header_is_a_name_by_its_constant_only() {
+        assert_eq!(ProtocolName::NESTED, HEADER);
+        assert_eq!(ProtocolName::try_from(HEADER.as_bytes()), Err(Error::NameReserved));
     }
 
     #[test]

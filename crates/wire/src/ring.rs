@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::{Key, slab::grow};
+use crate::{
+    Key,
+    slab::{grow, release},
+};
 
 /// No slot: the end of the queue on either side.
 const END: u32 = u32::MAX;
@@ -12,8 +15,8 @@ const ABSENT: u32 = u32::MAX - 1;
 /// Keys of one [`Slab`](crate::Slab) in order, each at most once.
 ///
 /// Every operation takes constant time, wherever in the queue its key is: the links are a table beside the slab, by the
-/// keys' slots, of 12 bytes each. A key must leave before its slot is used again: one that finds an older key of its slot in
-/// the queue takes that one's place.
+/// keys' slots, of 12 bytes each. A key must leave before its slot is used again: one that finds an older key of its
+/// slot in the queue takes that one's place.
 #[derive(Clone, Debug)]
 pub struct Ring {
     links: Vec<Link>,
@@ -114,11 +117,16 @@ impl Ring {
         self.push_back(key);
     }
 
-    /// Gives the table back if nobody is in.
+    /// Gives the table back if nobody is in, unless it is of 8 slots or less.
     pub fn release(&mut self) {
         if self.is_empty() {
-            *self = Self::new();
+            release(&mut self.links);
         }
+    }
+
+    /// The heap memory of the table, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.links.capacity() * size_of::<Link>()
     }
 }
 

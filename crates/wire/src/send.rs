@@ -126,26 +126,42 @@ impl SendBuf {
 
     /// Appends `bytes` if [`control_room`](Self::control_room) has room for all of them, else nothing.
     /// Returns whether it did. A layer that appends payload asks [`room`](Self::room) first.
+    #[inline]
     #[must_use]
     pub fn append(&mut self, bytes: &[u8]) -> bool {
-        if bytes.len() > self.control_room() {
+        self.append_parts([bytes])
+    }
+
+    /// Appends several parts of one message, all or nothing, as [`append`](Self::append) does with one.
+    #[inline]
+    #[must_use]
+    pub fn append_parts<const N: usize>(&mut self, parts: [&[u8]; N]) -> bool {
+        let len = parts.iter().map(|part| part.len()).sum();
+        if len > self.control_room() {
             return false;
         }
-        if bytes.is_empty() {
-            return true;
+        if len > self.store.capacity() - self.store.len() || self.framing.is_some() {
+            self.make_room(len);
         }
-        if self.store.capacity() == 0 {
-            self.store.reserve_exact(self.capacity.min(bytes.len().max(1024)));
+        for part in parts {
+            self.store.extend_from_slice(part);
         }
-        if let (Some(framing), false) = (self.framing, self.open) {
-            self.open = true;
-            self.store.resize(self.store.len() + framing.prefix, 0);
-        }
-        self.store.extend_from_slice(bytes);
         if self.framing.is_none() {
             self.sealed = self.store.len();
         }
         true
+    }
+
+    /// Opens a frame for `len` bytes if there is none, and gets them memory.
+    #[cold]
+    fn make_room(&mut self, len: usize) {
+        if self.store.capacity() == 0 {
+            self.store.reserve_exact(self.capacity.min(len.max(1024)));
+        }
+        if let (Some(framing), false, 1..) = (self.framing, self.open, len) {
+            self.open = true;
+            self.store.resize(self.store.len() + framing.prefix, 0);
+        }
     }
 
     /// Sets how frames are built from here on. Bytes appended before are ready as they are; an open frame is not

@@ -32,13 +32,24 @@ pub(crate) fn grow<T>(table: &mut Vec<T>, len: usize) {
     }
 }
 
+/// The slots of an empty table that are kept.
+const KEPT_SLOTS: usize = 8;
+
 impl core::fmt::Debug for Key {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}v{}", self.index, self.generation)
     }
 }
 
-/// Values in numbered slots. Every operation takes constant time; an empty slab holds no memory.
+/// Gives the memory of a table back of which nothing is in use, unless it is small: what comes and goes one by one
+/// should not allocate each time.
+pub(crate) fn release<T>(table: &mut Vec<T>) {
+    if table.capacity() > KEPT_SLOTS {
+        *table = Vec::new();
+    }
+}
+
+/// Values in numbered slots. Every operation takes constant time. A slab that has become empty keeps at most 8 slots.
 #[derive(Clone, Debug)]
 pub struct Slab<T> {
     slots: Vec<Slot<T>>,
@@ -116,6 +127,19 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The value in slot `index` with its key, if there is one.
+    pub fn at(&self, index: usize) -> Option<(Key, &T)> {
+        match self.slots.get(index)? {
+            Slot::Taken { generation, value } => Some((Key::new(index as u32, *generation), value)),
+            Slot::Vacant { .. } => None,
+        }
+    }
+
+    /// The heap memory of the slots, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<T>>()
+    }
+
     /// Whether `key` names a value.
     pub fn contains(&self, key: Key) -> bool {
         self.get(key).is_some()
@@ -128,7 +152,8 @@ impl<T> Slab<T> {
         self.vacant = Some(key.index);
         self.len -= 1;
         if self.len == 0 {
-            self.slots = Vec::new();
+            self.slots.clear();
+            release(&mut self.slots);
             self.vacant = None;
         }
         match slot {

@@ -19,13 +19,21 @@ impl Default for Config {
     }
 }
 
-/// Bounds on what a peer can make us hold. A bound of 0 counts as 1.
+/// Bounds on what a peer can make us hold. A count of 0 counts as 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The receive window of a stream, in bytes: the most of its payload that may be unread. Default 256 KiB, which
-    /// is also the least (the spec fixes the initial window); at most 16 MiB. Stops a peer that sends to a reader who
-    /// does not read. A larger one is granted with SYN or ACK, or right behind.
+    /// The receive window that a stream starts with, in bytes: the most of its payload that may be unread. Default 256
+    /// KiB, which is also the least (the spec fixes the initial window); at most 1 GiB. Stops a peer that sends to a
+    /// reader who does not read. A larger one is granted with SYN or ACK, or right behind.
     pub window_bytes: u32,
+    /// Up to what size, in bytes, the receive window of a stream grows while its reader keeps up and the window alone
+    /// holds the peer back. Default 16 MiB, which fills 1 Gbit/s over 130 ms and is what go and js allow; at least
+    /// `window_bytes`, at most 1 GiB. Stops a peer that has its payload read until the window is large, and then sends
+    /// to a reader who has stopped.
+    pub window_bytes_max: u32,
+    /// What the receive windows of all streams together may grow beyond where they start, in bytes. Default 64 MiB; 0
+    /// is no growth. A stream that ends gives its part back. Stops the same with many streams.
+    pub session_window_bytes: usize,
     /// Streams open at a time, counted for each direction. Default 1000. Stops a peer that opens streams without end:
     /// the excess gets RST. Opening more ourselves is an [`OpenError`](crate::OpenError).
     pub streams: usize,
@@ -46,6 +54,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             window_bytes: INITIAL_WINDOW_BYTES,
+            window_bytes_max: 16 * 1024 * 1024,
+            session_window_bytes: 64 * 1024 * 1024,
             streams: 1000,
             unacknowledged: 256,
             unaccepted: 256,
@@ -58,8 +68,11 @@ impl Default for Limits {
 impl Limits {
     /// The same within the documented ranges.
     pub(crate) fn in_range(self) -> Self {
+        let window_bytes = self.window_bytes.clamp(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES);
         Self {
-            window_bytes: self.window_bytes.clamp(INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES),
+            window_bytes,
+            window_bytes_max: self.window_bytes_max.clamp(window_bytes, MAX_WINDOW_BYTES),
+            session_window_bytes: self.session_window_bytes,
             streams: self.streams.max(1),
             unacknowledged: self.unacknowledged.max(1),
             unaccepted: self.unaccepted.max(1),

@@ -35,7 +35,7 @@ pub enum Error {
     BodyTooLong {
         /// The body, in bytes.
         length: u32,
-        /// The largest receive window, in bytes: [`Limits::window_bytes`](crate::Limits::window_bytes).
+        /// The largest receive window that any stream has had, in bytes.
         limit: u32,
     },
     /// The peer gave more credit than a window can hold: 2^32 - 1 bytes.
@@ -87,10 +87,12 @@ pub enum OpenError {
     Exhausted,
     /// The peer, or we, sent GoAway: open streams go on, new ones are not possible.
     GoingAway,
-    /// As many streams of ours are open as [`Limits::streams`](crate::Limits::streams) allows.
-    TooMany {
-        /// That limit.
-        limit: usize,
+    /// A limit of ours: as many streams of ours are open as [`Limits::streams`](crate::Limits::streams) allows.
+    Limit {
+        /// Its name in [`Limits`](crate::Limits).
+        name: &'static str,
+        /// Its value.
+        value: usize,
     },
     /// The session has failed.
     Closed,
@@ -101,7 +103,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::Exhausted => f.write_str("all stream ids have been used"),
             Self::GoingAway => f.write_str("the session is going away"),
-            Self::TooMany { limit } => write!(f, "the limit of {limit} open streams is reached"),
+            Self::Limit { name, value } => write!(f, "our limit {name} is reached: {value}"),
             Self::Closed => f.write_str("the session has failed"),
         }
     }

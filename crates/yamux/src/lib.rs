@@ -4,7 +4,8 @@
 //!
 //! A [`Session`] is one end of a connection. It knows ids, windows and flags and never holds payload: of what arrives
 //! it reads the heads and says whose the next bytes are; what is written goes straight into the caller's
-//! [`SendBuf`](sanswarm_wire::SendBuf). Streams that had to wait take turns, at most 16 KiB each.
+//! [`SendBuf`](sanswarm_wire::SendBuf). Streams that had to wait take turns, at most 16 KiB each. Payload that nobody
+//! has read yet is the caller's, in an [`Inbox`](sanswarm_wire::Inbox) a stream.
 //!
 //! # Spec
 //!
@@ -32,6 +33,17 @@
 //! - yamux cannot ask a peer to stop sending. After [`Session::stop`] what still comes is dropped, and its credit is
 //!   given back so that the peer does not stall.
 //! - Frames for streams that are unknown or were reset are dropped in silence, with their bodies.
+//! - After GoAway, of either end, no stream is opened and those that are open go on; [`Session::is_idle`] says when the
+//!   last has ended. A stream of ours that the peer had not heard of when it went away is reset.
+//!
+//! # Windows
+//!
+//! Credit follows the reader: it is given when half of a window has been [consumed](Session::consumed), and never for
+//! what has only arrived. A window that is read within three round trips holds the peer back, and is doubled with that
+//! credit, up to [`Limits::window_bytes_max`] and, for all streams together, [`Limits::session_window_bytes`]. The
+//! round trip is measured by a ping behind such credit, at most every ten seconds; where no half of a window is ever
+//! read, or windows may not grow, nothing is measured. Nobody waits for that answer. [`Session::ping`] is one that
+//! somebody waits for: the session fails if it is not answered in time.
 //!
 //! # Limits
 //!
@@ -48,7 +60,7 @@
 //! # Example
 //!
 //! ```
-//! use sanswarm_wire::{Instant, Role, SendBuf};
+//! use sanswarm_wire::{Inbox, Instant, RecvBuf, Role, SendBuf};
 //! use sanswarm_yamux::{Config, Event, Session};
 //!
 //! let now = Instant::ZERO;
@@ -61,19 +73,25 @@
 //! dialer.finish(ours)?;                                         // we shall write no more
 //! dialer.poll_transmit(now, &mut pipe);                         // FIN
 //!
-//! let mut input = pipe.ready();
-//! let (used, opened) = listener.handle_input(now, input)?;
-//! let Some(Event::Opened { stream }) = opened else { panic!() };
-//! input = &input[used..];
-//! listener.accept(stream);
-//! let (used, data) = listener.handle_input(now, input)?;
-//! assert_eq!(data, Some(Event::Data { stream, len: 5, last: false }));
-//! input = &input[used..];
-//! assert_eq!(&input[..5], b"hello");                            // the caller takes the payload off itself …
-//! input = &input[5..];
-//! listener.consumed(stream, 5);                                 // … and says when it has been read
-//! let (used, end) = listener.handle_input(now, input)?;
-//! assert_eq!((used, end), (12, Some(Event::Finished { stream })));
+//! let (mut recv, mut inbox, mut finished) = (RecvBuf::default(), Inbox::new(), None);
+//! recv.feed(pipe.ready());                                      // a driver carries
+//! recv.reveal_all();                                            // no cipher
+//! loop {
+//!     let (used, event) = listener.handle_input(now, recv.plain())?;
+//!     recv.consume(used);                                       // heads of frames
+//!     match event {
+//!         Some(Event::Opened { stream }) => listener.accept(stream),
+//!         Some(Event::Data { len, .. }) => inbox.push(recv.take(len)), // payload: without a copy, if it is not small
+//!         Some(Event::Finished { stream }) => finished = Some(stream),
+//!         Some(_) => {}
+//!         None => break,
+//!     }
+//! }
+//!
+//! let stream = finished.ok_or("no FIN")?;
+//! let slice = inbox.pop().ok_or("no payload")?;                 // the application reads …
+//! assert_eq!(&slice[..], b"hello");
+//! listener.consumed(stream, slice.len());                       // … and the peer may send as much again
 //!
 //! let mut back = SendBuf::default();                            // the other half is still open
 //! assert_eq!(listener.write(now, stream, b"bye", &mut back)?, 3);
@@ -88,6 +106,7 @@ extern crate alloc;
 mod config;
 mod error;
 mod frame;
+mod ids;
 mod input;
 mod ping;
 mod session;

@@ -1,12 +1,11 @@
 //! One stream, and the table of all.
 
-use alloc::collections::BTreeMap;
-
-use sanswarm_wire::{Slab, Turn};
+use sanswarm_wire::{Instant, Slab, Turn};
 
 use crate::{
     StreamId,
     frame::{Flags, Header, Kind},
+    ids::Ids,
     window::{INITIAL_WINDOW_BYTES, RecvWindow, SendWindow},
 };
 
@@ -81,28 +80,23 @@ impl Stream {
         }
     }
 
-    /// The one frame without payload that it owes, if any.
-    pub(crate) fn owed(&self) -> Option<Header> {
-        let fin = if self.sending == Sending::FinDue { Flags::FIN } else { Flags::NONE };
-        let flags = self.opening_flags() | fin;
-        let credit = self.credit();
+    /// The one frame without payload that it owes, if any. It is sent now: nothing is owed after that.
+    pub(crate) fn take_owed(&mut self, now: Instant) -> Option<Header> {
+        let mut flags = self.opening_flags();
+        let mut kind = Kind::WindowUpdate;
+        self.opened();
+        let credit = if core::mem::take(&mut self.credit_due) { self.take_credit(now) } else { 0 };
+        if self.sending == Sending::FinDue {
+            self.sending = Sending::FinSent;
+            flags = flags | Flags::FIN;
+            if credit == 0 {
+                kind = Kind::Data;
+            }
+        }
         if flags == Flags::NONE && credit == 0 {
             return None;
         }
-        let kind = if credit == 0 && fin == Flags::FIN { Kind::Data } else { Kind::WindowUpdate };
         Some(Header { kind, flags, stream: self.wire, length: credit })
-    }
-
-    /// What [`owed`](Self::owed) said has been sent.
-    pub(crate) fn settle(&mut self) {
-        self.opened();
-        if self.credit() > 0 {
-            self.recv.granted();
-        }
-        self.credit_due = false;
-        if self.sending == Sending::FinDue {
-            self.sending = Sending::FinSent;
-        }
     }
 
     /// Its SYN or ACK has been sent.
@@ -118,9 +112,14 @@ impl Stream {
         self.sending == Sending::FinSent && self.receiving == Receiving::FinTold
     }
 
+    /// Whether the credit that is due follows a reader, so that a larger window may be of use.
+    pub(crate) fn has_reader(&self) -> bool {
+        self.credit_due && !self.stopped && self.receiving == Receiving::Open && self.recv.was_read()
+    }
+
     /// Credit is of no use to a peer that has finished.
-    fn credit(&self) -> u32 {
-        if self.credit_due && self.receiving == Receiving::Open { self.recv.read() } else { 0 }
+    fn take_credit(&mut self, now: Instant) -> u32 {
+        if self.receiving == Receiving::Open { self.recv.grant(now) } else { 0 }
     }
 }
 
@@ -128,7 +127,7 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slab: Slab<Stream>,
-    wires: BTreeMap<u32, StreamId>,
+    ids: Ids,
 }
 
 impl Streams {
@@ -139,13 +138,13 @@ impl Streams {
     pub(crate) fn insert(&mut self, stream: Stream) -> StreamId {
         let wire = stream.wire;
         let key = self.slab.insert(stream);
-        self.wires.insert(wire, key);
+        self.ids.insert(wire, key.index());
         key
     }
 
     pub(crate) fn remove(&mut self, key: StreamId) -> Option<Stream> {
         let stream = self.slab.remove(key)?;
-        self.wires.remove(&stream.wire);
+        self.ids.remove(stream.wire);
         Some(stream)
     }
 
@@ -159,8 +158,13 @@ impl Streams {
 
     /// The stream that the peer means by `wire`. It cannot mean one that it has not heard of.
     pub(crate) fn by_wire(&self, wire: u32) -> Option<StreamId> {
-        let key = *self.wires.get(&wire)?;
-        (self.get(key)?.opening != Opening::SynDue).then_some(key)
+        let (key, stream) = self.slab.at(self.ids.get(wire)?)?;
+        (stream.opening != Opening::SynDue).then_some(key)
+    }
+
+    /// Heap memory, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.slab.heap_bytes() + self.ids.heap_bytes()
     }
 }
 
@@ -170,17 +174,16 @@ mod tests {
 
     #[test]
     fn a_stream_is_small() {
-        assert!(size_of::<Stream>() <= 32, "{}", size_of::<Stream>());
+        assert!(size_of::<Stream>() <= 44, "{}", size_of::<Stream>());
     }
 
     #[test]
     fn one_frame_carries_all_that_is_owed() {
         let mut stream = Stream::new(5, Opening::SynDue, INITIAL_WINDOW_BYTES + 7);
         stream.sending = Sending::FinDue;
-        let owed = stream.owed().unwrap();
+        let owed = stream.take_owed(Instant::ZERO).unwrap();
         assert_eq!(owed.encode(), [0, 1, 0, 5, 0, 0, 0, 5, 0, 0, 0, 7]);
-        stream.settle();
-        assert_eq!(stream.owed(), None);
+        assert_eq!(stream.take_owed(Instant::ZERO), None);
         assert_eq!((stream.opening, stream.sending), (Opening::AwaitsAck, Sending::FinSent));
     }
 }

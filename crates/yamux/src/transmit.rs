@@ -1,11 +1,16 @@
 //! Frames without payload on their way out.
 
+use alloc::collections::VecDeque;
+
 use sanswarm_wire::{Instant, SendBuf};
 
 use crate::{
     frame::{Flags, HEADER_BYTES, Header, Kind},
     session::Session,
 };
+
+/// The room for replies that an idle session keeps.
+const KEPT_REPLIES: usize = 16;
 
 impl Session {
     /// Adds the frames that are due to `send`, as far as they fit, and returns how many bytes that was. What does not
@@ -14,10 +19,12 @@ impl Session {
         let mut frames = Frames { send, count: 0 };
         if self.failed.is_none() {
             self.writers.pass(|id| Some(&mut self.streams.get_mut(id)?.turn));
-            self.transmit_pings(now, &mut frames);
+            self.transmit_pongs(&mut frames);
+            self.transmit_ping(now, &mut frames);
             self.transmit_resets(&mut frames);
-            self.transmit_opening(&mut frames);
-            self.transmit_due(&mut frames);
+            self.transmit_opening(now, &mut frames);
+            self.transmit_due(now, &mut frames);
+            self.transmit_ping(now, &mut frames); // that credit has caused
         }
         self.transmit_goodbye(&mut frames);
         let written = frames.count * HEADER_BYTES;
@@ -25,13 +32,16 @@ impl Session {
         written
     }
 
-    fn transmit_pings(&mut self, now: Instant, frames: &mut Frames<'_>) {
+    fn transmit_pongs(&mut self, frames: &mut Frames<'_>) {
         while let Some(&value) = self.pings.owed.front() {
             if !frames.put(Header::session(Kind::Ping, Flags::ACK, value)) {
                 return;
             }
-            self.pings.owed.pop_front();
+            pop(&mut self.pings.owed);
         }
+    }
+
+    fn transmit_ping(&mut self, now: Instant, frames: &mut Frames<'_>) {
         if let Some(value) = self.pings.due()
             && frames.put(Header::session(Kind::Ping, Flags::SYN, value))
         {
@@ -44,20 +54,23 @@ impl Session {
             if !frames.put(Header { kind: Kind::Data, flags: Flags::RST, stream, length: 0 }) {
                 return;
             }
-            self.resets.pop_front();
+            pop(&mut self.resets);
         }
     }
 
-    fn transmit_opening(&mut self, frames: &mut Frames<'_>) {
-        while self.has_slot()
-            && let Some(id) = self.opening.front()
+    fn transmit_opening(&mut self, now: Instant, frames: &mut Frames<'_>) {
+        while let Some(id) = self.opening.front()
+            && self.has_slot()
         {
-            let Some(stream) = self.streams.get_mut(id) else { return };
-            if !stream.owed().is_some_and(|header| frames.put(header)) {
+            if !frames.has_room() {
                 return;
             }
-            stream.settle();
             self.opening.remove(id);
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if let Some(header) = stream.take_owed(now) {
+                let fits = frames.put(header);
+                debug_assert!(fits, "there was room for it");
+            }
             self.unacknowledged += 1;
             if core::mem::take(&mut stream.parked) {
                 self.writers.join(id);
@@ -65,16 +78,20 @@ impl Session {
         }
     }
 
-    fn transmit_due(&mut self, frames: &mut Frames<'_>) {
+    fn transmit_due(&mut self, now: Instant, frames: &mut Frames<'_>) {
         while let Some(id) = self.due.front() {
-            let Some(stream) = self.streams.get_mut(id) else { return };
-            if let Some(header) = stream.owed()
-                && !frames.put(header)
-            {
+            if !frames.has_room() {
                 return;
             }
-            stream.settle();
             self.due.remove(id);
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if stream.has_reader() {
+                self.growth.tune(now, &mut stream.recv, &mut self.pings);
+            }
+            if let Some(header) = stream.take_owed(now) {
+                let fits = frames.put(header);
+                debug_assert!(fits, "there was room for it");
+            }
             if stream.is_over() {
                 self.remove(id);
             }
@@ -92,6 +109,14 @@ impl Session {
     }
 }
 
+/// Takes the first of a queue out, which gives its memory back when it has become empty after a flood.
+fn pop(queue: &mut VecDeque<u32>) {
+    queue.pop_front();
+    if queue.is_empty() && queue.capacity() > KEPT_REPLIES {
+        *queue = VecDeque::new();
+    }
+}
+
 /// Heads that go into the buffer.
 struct Frames<'a> {
     send: &'a mut SendBuf,
@@ -99,6 +124,10 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
+    fn has_room(&self) -> bool {
+        self.send.control_room() >= HEADER_BYTES
+    }
+
     /// Adds one, if it fits.
     fn put(&mut self, header: Header) -> bool {
         let fits = self.send.append(&header.encode());

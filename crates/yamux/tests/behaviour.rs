@@ -66,6 +66,26 @@ fn a_syn_on_an_open_stream_is_fatal() {
 }
 
 #[test]
+fn ids_come_in_any_order_and_again_after_their_stream_is_over() {
+    let mut session = listener();
+    for id in [u32::MAX, 7, 1, 5] {
+        let stream = opened(&mut session, &head((DATA, SYN, id, 0)));
+        assert_eq!(session.wire_id(stream), Some(id));
+    }
+    events(&mut session, &head((DATA, RST, 7, 0))).unwrap();
+    opened(&mut session, &head((WINDOW_UPDATE, SYN, 7, 0)));
+    assert_eq!(session.len(), 4);
+}
+
+#[test]
+fn a_syn_with_rst_opens_nothing() {
+    let mut session = listener();
+    assert_eq!(events(&mut session, &data(SYN | RST, 1, b"x")), Ok(vec![]));
+    assert_eq!(due(&mut session), []);
+    assert!(session.is_idle());
+}
+
+#[test]
 fn data_after_fin_is_dropped_and_counted() {
     let mut session = listener();
     let stream = opened(&mut session, &head((DATA, SYN, 1, 0)));
@@ -126,13 +146,24 @@ fn pings_are_answered_and_strange_ones_ignored() {
 }
 
 #[test]
-fn go_away_stops_opening_and_nothing_else() {
+fn their_go_away_stops_opening_and_open_streams_finish() {
     let mut session = dialer();
-    let stream = session.open().unwrap();
-    assert_eq!(events(&mut session, &head((GO_AWAY, 0, 0, 0))), Ok(vec![Event::GoAway { code: GoAway::Normal }]));
+    let (early, late, last) = (session.open().unwrap(), session.open().unwrap(), session.open().unwrap());
+    session.write(NOW, early, b"on its way", &mut SendBuf::default()).unwrap();
+    let seen = events(&mut session, &head((GO_AWAY, 0, 0, 0))).unwrap();
+    let never = [late, last].map(|stream| Event::Reset { stream });
+    assert_eq!(seen, [Event::GoAway { code: GoAway::Normal }, never[0], never[1]], "the peer has not heard of these");
     assert_eq!(session.open(), Err(OpenError::GoingAway));
-    assert_eq!(session.write(NOW, stream, b"on", &mut SendBuf::default()), Ok(2));
-    opened(&mut session, &head((DATA, SYN, 2, 0)));
+    assert_eq!(session.write(NOW, late, b"x", &mut SendBuf::default()), Err(WriteError::Unknown));
+    let theirs = opened(&mut session, &head((DATA, SYN, 2, 0)));
+    session.reset(theirs).unwrap();
+    assert_eq!(session.write(NOW, early, b"goes on", &mut SendBuf::default()), Ok(7));
+    session.finish(early).unwrap();
+    assert!(!session.is_idle());
+    assert_eq!(due(&mut session), [(DATA, RST, 2, 0), (DATA, FIN, 1, 0)], "no SYN");
+    let seen = events(&mut session, &data(ACK | FIN, 1, b"bye")).unwrap();
+    assert_eq!(seen, [Event::Data { stream: early, len: 3, last: true }]);
+    assert!(session.is_idle(), "drained");
 }
 
 #[test]

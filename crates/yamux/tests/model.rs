@@ -2,216 +2,192 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use core::time::Duration;
 
-use common::*;
+use common::{
+    pair::{End, Half, carry},
+    *,
+};
 use proptest::prelude::*;
-use sanswarm_wire::{Role, SendBuf};
-use sanswarm_yamux::{Config, Error, Event, Limits, Session, StreamId, WriteError};
+use sanswarm_wire::{Instant, Role};
+use sanswarm_yamux::{Config, Error, Event, Limits, Session};
 
-const PATTERN: usize = 251;
+const WINDOW_MAX: u32 = WINDOW * 3;
+const GROWTH: usize = WINDOW as usize * 3;
+const SEND_BYTES: usize = 32 * 1024;
 
-/// The byte at `at` of what a stream carries in one direction.
-fn byte(wire: u32, at: usize) -> u8 {
-    ((at + wire as usize * 31) % PATTERN) as u8
+/// Limits that are reached soon.
+fn config() -> Config {
+    let limits = Limits {
+        unacknowledged: 3,
+        unaccepted: 4,
+        streams: 20,
+        window_bytes_max: WINDOW_MAX,
+        session_window_bytes: GROWTH,
+        control: 4,
+        pongs: 2,
+        ..Limits::default()
+    };
+    Config { limits, ..Config::default() }
 }
 
-#[derive(Default)]
-struct Half {
-    written: usize,
-    arrived: usize,
-    unread: usize,
-    finished: bool,
-    ended: bool,
-    gone: bool,
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Open,
+    Offer(usize),
+    Read(usize),
+    Finish,
+    Reset,
+    Stop,
+    Ping,
+    Transmit,
+    Deliver(usize),
+    TakeTurns,
+    Wait(u64),
+    /// So many round trips with readers who keep up.
+    Flow(usize),
 }
 
-struct End {
-    session: Session,
-    send: SendBuf,
-    inbox: Vec<u8>,
-    /// By wire id: what this end has done.
-    halves: BTreeMap<u32, (StreamId, Half)>,
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        2 => Just(Op::Open),
+        6 => (1usize..500_000).prop_map(Op::Offer),
+        5 => (1usize..150_000).prop_map(Op::Read),
+        1 => Just(Op::Finish),
+        1 => Just(Op::Reset),
+        1 => Just(Op::Stop),
+        1 => Just(Op::Ping),
+        4 => Just(Op::Transmit),
+        8 => prop_oneof![1usize..40, 1usize..40_000, Just(usize::MAX)].prop_map(Op::Deliver),
+        4 => Just(Op::TakeTurns),
+        2 => (1u64..40).prop_map(Op::Wait),
+        2 => (1usize..12).prop_map(Op::Flow),
+    ]
 }
 
-impl End {
-    fn new(role: Role) -> Self {
-        let limits = Limits { unacknowledged: 3, streams: 20, ..Limits::default() };
-        let session = Session::new(role, Config { limits, ..Config::default() });
-        Self { session, send: SendBuf::new(32 * 1024), inbox: Vec::new(), halves: BTreeMap::new() }
-    }
-
-    fn pick(&self, which: usize) -> Option<u32> {
-        let live: Vec<_> = self.halves.iter().filter(|(_, (_, half))| !half.gone).map(|(wire, _)| *wire).collect();
-        live.get(which.checked_rem(live.len())?).copied()
-    }
-
-    fn open(&mut self) {
-        if let Ok(id) = self.session.open() {
-            let wire = self.session.wire_id(id).expect("it is open");
-            self.halves.insert(wire, (id, Half::default()));
-        }
-    }
-
-    fn write(&mut self, wire: u32, n: usize) -> usize {
-        let Some((id, half)) = self.halves.get_mut(&wire) else { return 0 };
-        let n = n.min(40_000);
-        let payload: Vec<u8> = (half.written..half.written + n).map(|at| byte(wire, at)).collect();
-        match self.session.write(NOW, *id, &payload, &mut self.send) {
-            Ok(n) => {
-                half.written += n;
-                n
-            }
-            Err(WriteError::Unknown) => {
-                half.gone = true;
-                0
-            }
-            Err(_) => 0,
-        }
-    }
-
-    fn finish(&mut self, wire: u32) {
-        let Some((id, half)) = self.halves.get_mut(&wire) else { return };
-        if self.session.finish(*id).is_ok() {
-            half.finished = true;
-        }
-    }
-
-    fn reset(&mut self, wire: u32) {
-        let Some((id, half)) = self.halves.get_mut(&wire) else { return };
-        let _ = self.session.reset(*id);
-        half.gone = true;
-    }
-
-    fn read(&mut self, wire: u32, n: usize) {
-        let Some((id, half)) = self.halves.get_mut(&wire) else { return };
-        let n = n.min(half.unread);
-        half.unread -= n;
-        self.session.consumed(*id, n);
-    }
-
-    /// Takes in what arrived, and checks it.
-    fn receive(&mut self) {
-        loop {
-            let (used, event) = self.session.handle_input(NOW, &self.inbox).expect("two honest ends");
-            self.inbox.drain(..used);
-            let Some(event) = event else { return };
-            match event {
-                Event::Opened { stream } => {
-                    let wire = self.session.wire_id(stream).expect("it is open");
-                    self.session.accept(stream);
-                    assert!(self.halves.insert(wire, (stream, Half::default())).is_none(), "opened twice");
-                }
-                Event::Data { stream, len, last } => {
-                    let payload: Vec<u8> = self.inbox.drain(..len).collect();
-                    let (wire, half) = self.half(stream);
-                    for (i, b) in payload.iter().enumerate() {
-                        assert_eq!(*b, byte(wire, half.arrived + i), "lost or out of order");
-                    }
-                    half.arrived += payload.len();
-                    half.unread += payload.len();
-                    assert!(half.unread <= WINDOW as usize && !half.ended);
-                    half.ended |= last;
-                }
-                Event::Finished { stream } => {
-                    let (_, half) = self.half(stream);
-                    assert!(!half.ended, "finished twice");
-                    half.ended = true;
-                }
-                Event::Reset { stream } => self.half(stream).1.gone = true,
-                Event::Pong { .. } | Event::GoAway { .. } => {}
-            }
-        }
-    }
-
-    fn half(&mut self, stream: StreamId) -> (u32, &mut Half) {
-        let found = self.halves.iter_mut().find(|(_, (id, _))| *id == stream);
-        let (wire, (_, half)) = found.expect("events are of streams that are known");
-        (*wire, half)
-    }
-
-    fn transmit(&mut self) {
-        self.session.poll_transmit(NOW, &mut self.send);
-    }
-}
-
-/// Carries up to `n` bytes.
-fn carry(from: &mut End, to: &mut End, n: usize) -> usize {
-    let n = n.min(from.send.ready().len());
-    to.inbox.extend_from_slice(&from.send.ready()[..n]);
-    from.send.sent(n);
-    to.receive();
-    n
-}
-
-fn step(ends: &mut [End; 2], (side, op, which, n): (bool, u8, usize, usize)) {
+/// One end does one thing; `which` picks the stream.
+fn step(ends: &mut [End; 2], now: &mut Instant, side: bool, which: usize, op: Op) {
     let [a, b] = ends;
     let (me, other) = if side { (a, b) } else { (b, a) };
-    let picked = me.pick(which);
-    match (op, picked) {
-        (0, _) => me.open(),
-        (1, _) => me.transmit(),
-        (2 | 3, _) => drop(carry(me, other, n)),
-        (4, _) => drop(me.session.ping(NOW)),
-        (5, _) => {
-            let told = me.session.poll_writable().and_then(|id| me.session.wire_id(id));
-            if let Some(wire) = told {
-                me.write(wire, n);
-            }
-        }
-        (6..=8, Some(wire)) => drop(me.write(wire, n)),
-        (9 | 10, Some(wire)) => me.read(wire, n),
-        (11, Some(wire)) => me.finish(wire),
-        (12, Some(wire)) if n % 4 == 0 => me.reset(wire),
-        _ => {}
+    let wires: Vec<u32> = me.halves.keys().copied().collect();
+    let wire = which.checked_rem(wires.len()).map(|at| wires[at]);
+    match (op, wire) {
+        (Op::Open, _) => drop(me.open()),
+        (Op::Ping, _) => drop(me.session.ping(*now)),
+        (Op::Transmit, _) => drop(me.session.poll_transmit(*now, &mut me.send)),
+        (Op::Deliver(n), _) => drop(carry(*now, me, other, n)),
+        (Op::TakeTurns, _) => me.take_turns(*now),
+        (Op::Wait(millis), _) => *now = *now + Duration::from_millis(millis),
+        (Op::Flow(trips), _) => flow(me, other, now, trips),
+        (Op::Offer(n), Some(wire)) => me.offer(*now, wire, n),
+        (Op::Read(n), Some(wire)) => drop(me.read(wire, n)),
+        (Op::Finish, Some(wire)) => me.finish(wire),
+        (Op::Reset, Some(wire)) => me.reset(wire),
+        (Op::Stop, Some(wire)) => me.stop(wire),
+        (_, None) => {}
     }
 }
 
-/// Reads all, finishes all, and carries until nothing moves.
-fn settle(ends: &mut [End; 2]) {
+fn flow(me: &mut End, other: &mut End, now: &mut Instant, trips: usize) {
+    for _ in 0..trips {
+        me.session.poll_transmit(*now, &mut me.send);
+        for _ in 0..8 {
+            me.take_turns(*now);
+            carry(*now, me, other, usize::MAX);
+            me.session.poll_transmit(*now, &mut me.send);
+        }
+        *now = *now + Duration::from_millis(5);
+        for wire in other.halves.keys().copied().collect::<Vec<_>>() {
+            other.read(wire, usize::MAX);
+        }
+        other.session.poll_transmit(*now, &mut other.send);
+        carry(*now, other, me, usize::MAX);
+    }
+}
+
+/// What holds at any time: windows and their growth are within the limits, nobody is ahead of the other, and memory is
+/// bounded by what is live.
+fn check(ends: &[End; 2]) {
+    for (me, other) in [(&ends[0], &ends[1]), (&ends[1], &ends[0])] {
+        let mut growth = 0;
+        for (wire, (id, half)) in &me.halves {
+            let Some(window) = me.session.recv_window(*id) else { continue };
+            assert!((WINDOW..=WINDOW_MAX).contains(&window));
+            growth += (window - WINDOW) as usize;
+            let Some((_, theirs)) = other.halves.get(wire) else { continue };
+            assert!(half.arrived <= theirs.written);
+            if !half.stopped {
+                assert!(theirs.written - half.read <= window as usize, "unread or under way, and over the window");
+            }
+        }
+        assert!(growth <= GROWTH);
+        let live = me.session.len();
+        assert!(live <= 40);
+        assert!(me.session.heap_bytes() <= 2048 + 160 * live.max(40), "{}", me.session.heap_bytes());
+        assert!(me.send.ready().len() <= SEND_BYTES);
+    }
+}
+
+/// Everybody reads all and finishes; only who is told writes on. It ends, or somebody waits for nothing.
+fn settle(ends: &mut [End; 2], now: &mut Instant) {
     for round in 0.. {
-        assert!(round < 10_000, "no end in sight");
+        assert!(round < 20_000, "no end in sight");
         let mut moved = 0;
         for side in 0..2 {
             let [a, b] = &mut *ends;
             let (me, other) = if side == 0 { (a, b) } else { (b, a) };
             for wire in me.halves.keys().copied().collect::<Vec<_>>() {
-                me.read(wire, usize::MAX);
+                moved += me.read(wire, usize::MAX);
                 me.finish(wire);
             }
-            me.transmit();
-            moved += carry(me, other, usize::MAX);
+            me.take_turns(*now);
+            moved += me.session.poll_transmit(*now, &mut me.send);
+            me.take_turns(*now);
+            moved += carry(*now, me, other, usize::MAX);
         }
+        *now = *now + Duration::from_millis(1);
         if moved == 0 {
             return;
         }
     }
 }
 
+/// Both ends know the same of a stream that nobody has reset.
+fn compare(mine: &Half, theirs: &Half) {
+    assert_eq!((mine.left, theirs.left), (0, 0), "somebody waits and is not told");
+    for (from, to) in [(mine, theirs), (theirs, mine)] {
+        assert!(from.finished && to.ended);
+        if !to.stopped {
+            assert_eq!((from.written, from.written), (to.arrived, to.read));
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_lost_and_everything_ends(
-        ops in prop::collection::vec((any::<bool>(), 0u8..13, 0usize..20, 0usize..40_000), 1..200),
+        ops in prop::collection::vec((any::<bool>(), 0usize..20, op()), 1..250),
     ) {
-        let mut ends = [End::new(Role::Dialer), End::new(Role::Listener)];
-        for op in ops {
-            step(&mut ends, op);
+        let mut ends = [Role::Dialer, Role::Listener].map(|role| End::new(role, config(), SEND_BYTES));
+        let mut now = Instant::ZERO;
+        for (side, which, op) in ops {
+            step(&mut ends, &mut now, side, which, op);
+            check(&ends);
         }
-        settle(&mut ends);
+        settle(&mut ends, &mut now);
         let [a, b] = &ends;
         prop_assert!(a.session.is_idle() && b.session.is_idle(), "{:?}\n{:?}", a.session, b.session);
+        prop_assert!(a.session.heap_bytes() <= 2048 && b.session.heap_bytes() <= 2048, "{:?}", a.session);
         for (wire, (_, mine)) in &a.halves {
-            let Some((_, theirs)) = b.halves.get(wire) else {
-                prop_assert!(mine.gone, "a stream that the peer never saw was reset");
-                continue;
-            };
-            if !mine.gone && !theirs.gone {
-                prop_assert_eq!((mine.written, theirs.written), (theirs.arrived, mine.arrived));
-                prop_assert!(mine.ended && theirs.ended);
+            match b.halves.get(wire) {
+                Some((_, theirs)) if !mine.gone && !theirs.gone => compare(mine, theirs),
+                Some(_) => {}
+                None => prop_assert!(mine.gone, "a stream that the peer has not seen, or had no room for, was reset"),
             }
         }
+        prop_assert!(b.halves.iter().all(|(wire, (_, half))| half.gone || a.halves.contains_key(wire)));
     }
 
     /// All who have something to write get it through, whoever is told and in whatever pieces it is carried.
@@ -219,36 +195,35 @@ proptest! {
     fn writers_make_progress(
         totals in prop::collection::vec(1usize..400_000, 1..8),
         pieces in prop::collection::vec(1usize..100_000, 1..8),
+        reads in prop::collection::vec(1usize..200_000, 1..4),
     ) {
-        let mut ends = [End::new(Role::Dialer), End::new(Role::Listener)];
-        let mut left: BTreeMap<u32, usize> = BTreeMap::new();
-        for total in &totals {
-            ends[0].open();
-            let wire = *ends[0].halves.keys().last().expect("just opened");
-            left.insert(wire, total - ends[0].write(wire, *total));
+        let mut ends = [Role::Dialer, Role::Listener].map(|role| End::new(role, config(), SEND_BYTES));
+        let [a, b] = &mut ends;
+        let wires: Vec<u32> = totals.iter().map(|_| a.open().expect("few")).collect();
+        for (wire, total) in wires.iter().zip(&totals) {
+            a.offer(NOW, *wire, *total);
         }
-        let mut pieces = pieces.into_iter().cycle();
+        let (mut pieces, mut reads) = (pieces.into_iter().cycle(), reads.into_iter().cycle());
         for round in 0.. {
-            prop_assert!(round < 20_000, "stuck: {left:?}");
-            let [a, b] = &mut ends;
-            for _ in 0..100 {
-                let Some(id) = a.session.poll_writable() else { break };
-                let wire = a.session.wire_id(id).expect("it waits, so it lives");
-                let n = a.write(wire, left[&wire]);
-                *left.get_mut(&wire).expect("known") -= n;
+            prop_assert!(round < 20_000, "stuck");
+            a.take_turns(NOW);
+            a.session.poll_transmit(NOW, &mut a.send);
+            a.take_turns(NOW);
+            carry(NOW, a, b, pieces.next().expect("endless"));
+            for wire in b.halves.keys().copied().collect::<Vec<_>>() {
+                b.read(wire, reads.next().expect("endless"));
             }
-            a.transmit();
-            carry(a, b, pieces.next().expect("endless"));
-            for wire in b.halves.keys().copied().collect::<Vec<_>>() { b.read(wire, usize::MAX) }
-            b.transmit();
-            carry(b, a, usize::MAX);
-            if left.values().all(|n| *n == 0) && a.send.is_empty() { break }
-        }
-        for (total, (_, half)) in totals.iter().zip(ends[1].halves.values()) {
-            prop_assert_eq!(*total, half.arrived);
+            b.session.poll_transmit(NOW, &mut b.send);
+            carry(NOW, b, a, usize::MAX);
+            let mut read = wires.iter().map(|wire| b.halves.get(wire).map_or(0, |(_, half)| half.read));
+            if totals.iter().all(|total| read.next() == Some(*total)) {
+                break;
+            }
         }
     }
+}
 
+proptest! {
     #[test]
     fn the_pieces_that_bytes_come_in_do_not_matter(
         frames in prop::collection::vec((0u8..4, 0u16..16, 0u32..6, 0u32..40), 1..60),

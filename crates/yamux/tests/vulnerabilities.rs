@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sanswarm_wire::{Role, SendBuf};
-use sanswarm_yamux::{Config, Error, Event, Limits, Session};
+use sanswarm_yamux::{Config, Error, Event, GoAway, Limits, OpenError, Session, WriteError};
 
 #[test]
 fn v01_a_syn_with_a_body_over_the_window_leaves_no_stream() {
@@ -65,6 +65,64 @@ fn v05_a_frame_of_four_gibibytes_is_refused_without_its_body() {
     opened(&mut session, &head((DATA, SYN, 1, 0)));
     let error = Error::WindowExceeded { length: u32::MAX, window: WINDOW };
     assert_fatal(session, &head((DATA, 0, 1, u32::MAX)), error);
+}
+
+#[test]
+fn v08_payload_is_handed_up_as_it_comes_and_judged_before() {
+    let mut session = listener();
+    let stream = opened(&mut session, &head((DATA, SYN, 1, 0)));
+    let frame = data(0, 1, &vec![7; WINDOW as usize]);
+    let mut arrived = 0;
+    for piece in [&frame[..12], &frame[12..13], &frame[13..1000], &frame[1000..]] {
+        for event in events(&mut session, piece).unwrap() {
+            let Event::Data { stream: whose, len, last } = event else { panic!("{event:?}") };
+            assert_eq!((whose, last), (stream, false));
+            arrived += len;
+        }
+        assert!(session.heap_bytes() < 2048, "nothing of it is kept here");
+    }
+    assert_eq!(arrived, WINDOW as usize);
+    let error = Error::WindowExceeded { length: u32::MAX, window: 0 };
+    assert_fatal(session, &head((DATA, 0, 1, u32::MAX)), error);
+}
+
+#[test]
+fn v09_streams_without_end_are_bounded() {
+    let mut session = listener();
+    let mut refused = 0;
+    for i in 0..5000 {
+        let seen = events(&mut session, &head((DATA, SYN, 2 * i + 1, 0))).unwrap();
+        for event in seen {
+            let Event::Opened { stream } = event else { panic!("{event:?}") };
+            session.accept(stream);
+        }
+        refused += due(&mut session).iter().filter(|(_, flags, ..)| *flags == RST).count();
+    }
+    assert_eq!((session.len(), refused), (1000, 4000));
+    let open = session.heap_bytes();
+    assert!(open < 128 * 1000, "{open}");
+    for i in 0..5000 {
+        events(&mut session, &head((DATA, RST, 2 * i + 1, 0))).unwrap();
+    }
+    assert!(session.is_idle() && session.heap_bytes() < 2048, "{}", session.heap_bytes());
+}
+
+#[test]
+fn v10_many_small_frames_allocate_nothing_more() {
+    let mut session = listener();
+    let stream = opened(&mut session, &head((DATA, SYN, 1, 0)));
+    session.accept(stream);
+    due(&mut session);
+    let before = session.heap_bytes();
+    let mut frames = data(0, 1, b"x");
+    frames.extend([head((DATA, 0, 1, 0)), head((WINDOW_UPDATE, 0, 1, 0)), head((DATA, ACK, 1, 0))].concat());
+    frames.extend([head((WINDOW_UPDATE, 0, 77, 5)), data(0, 77, b"dropped"), head((PING, ACK, 0, 1))].concat());
+    for _ in 0..10_000 {
+        let seen = events(&mut session, &frames).unwrap();
+        assert_eq!(seen, [Event::Data { stream, len: 1, last: false }]);
+        assert_eq!(due(&mut session), []);
+    }
+    assert_eq!(session.heap_bytes(), before);
 }
 
 #[test]
@@ -152,4 +210,31 @@ fn streams_beyond_the_limits_get_rst() {
     session.accept(last);
     assert_eq!(events(&mut session, &head((DATA, SYN, 13, 0))), Ok(vec![]), "three are open");
     assert_eq!(due(&mut session).last(), Some(&(WINDOW_UPDATE, ACK, 9, 0)));
+}
+
+#[test]
+fn v43_an_error_of_the_session_is_told_to_every_stream() {
+    let mut session = dialer();
+    let mut send = SendBuf::new(16 * 1024);
+    let streams: Vec<_> = (0..3).map(|_| session.open().unwrap()).collect();
+    session.write(NOW, streams[0], &vec![0; 100_000], &mut send).unwrap();
+    assert_eq!(session.write(NOW, streams[1], b"waits", &mut send), Ok(0));
+    session.ping(NOW);
+    let deadline = session.poll_timeout().unwrap();
+    let error = Error::PingTimeout { limit: Config::default().ping_timeout };
+    assert_eq!(session.handle_timeout(deadline.at), Err(error), "also if the ping could not even be sent");
+    send.sent(usize::MAX);
+    for stream in streams {
+        assert_eq!(session.write(deadline.at, stream, b"x", &mut send), Err(WriteError::Closed));
+        assert_eq!(session.write_room(stream, &send), 0);
+        session.wait_writable(stream);
+    }
+    assert_eq!(session.poll_writable(), None, "nobody is sent to wait for it");
+    assert_eq!(session.handle_input(NOW, &[]), Err(error));
+    assert_eq!(session.open(), Err(OpenError::Closed));
+    assert!(!session.ping(NOW) && !session.is_held());
+    session.go_away(GoAway::Normal);
+    assert_eq!(due(&mut session), [(GO_AWAY, 0, 0, 2)], "its own goodbye, once");
+    assert_eq!(due(&mut session), []);
+    assert_eq!(session.poll_timeout(), None);
 }

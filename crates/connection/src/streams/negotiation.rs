@@ -61,7 +61,8 @@ impl Streams {
         self.mark_due(id);
         match outcome {
             Ok(Some(Outcome::Agreed(name))) => self.agreed(id, name, events),
-            Ok(Some(Outcome::Refused)) => self.fail(id, RefusalCause::NotSupported, events),
+            // A list is an answer to a query only, and a stream is none.
+            Ok(Some(Outcome::Refused | Outcome::Listed(_))) => self.fail(id, RefusalCause::NotSupported, events),
             Ok(None) if ended => self.ended_early(id, events),
             Ok(None) => {}
             Err(error) => self.misspoken(id, error, events),

@@ -25,6 +25,8 @@ pub(crate) struct ByHand {
     handshake: Option<Handshake>,
     cipher: Option<Cipher>,
     pub(crate) session: Option<Session>,
+    /// Of the session, when it comes.
+    pub(crate) limits: yamux::Limits,
     pub(crate) events: Vec<yamux::Event>,
     /// All payload, whatever the stream.
     pub(crate) data: Vec<u8>,
@@ -47,6 +49,7 @@ impl ByHand {
             handshake: Some(Handshake::new(role, Arc::new(noise), [77; 32]).unwrap()),
             cipher: None,
             session: None,
+            limits: yamux::Limits::default(),
             events: Vec::new(),
             data: Vec::new(),
             remote_muxers: None,
@@ -98,7 +101,8 @@ impl ByHand {
             let Ok((used, outcome)) = self.negotiator.handle_input(self.recv.plain()) else { return false };
             self.recv.consume(used);
             if let Some(Outcome::Agreed(_)) = outcome {
-                self.session = Some(Session::new(self.role, yamux::Config::default()));
+                let config = yamux::Config { limits: self.limits.clone(), ..yamux::Config::default() };
+                self.session = Some(Session::new(self.role, config));
             }
             return used > 0;
         };

@@ -309,7 +309,27 @@ impl Pair {
 
     /// Both ends ready.
     pub(crate) fn ready(speaks: &[&'static str]) -> Self {
-        let mut pair = Self::new(speaks);
+        Self::ready_with(speaks, Limits::default())
+    }
+
+    pub(crate) fn ready_with(speaks: &[&'static str], limits: Limits) -> Self {
+        Self::made_ready(Self::with(speaks, limits, limits))
+    }
+
+    /// Both ends ready, with this muxer and no other.
+    pub(crate) fn ready_over(muxer: Muxer, speaks: &[&'static str], limits: Limits) -> Self {
+        let config = |seed: u8| {
+            let config = Config::new(&keypair(seed), [seed + 1; 32], Security::defaults(), vec![muxer], limits);
+            Arc::new(config.unwrap())
+        };
+        let expected = Some(peer(LISTENER));
+        let a = Connection::new(now(), Role::Dialer, config(DIALER), expected, [DIALER + 2; 32]);
+        let mut b = Connection::new(now(), Role::Listener, config(LISTENER), None, [LISTENER + 2; 32]);
+        b.set_names(known(speaks));
+        Self::made_ready(Self::of(End::of(a), End { echoes: true, ..End::of(b) }))
+    }
+
+    fn made_ready(mut pair: Self) -> Self {
         pair.run();
         assert!(pair.a.is_ready() && pair.b.is_ready());
         pair

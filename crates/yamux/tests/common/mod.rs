@@ -1,5 +1,7 @@
 //! Frames by hand, and one end of a connection with its payload.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests")]
+
+pub(crate) mod pair;
 
 use sanswarm_wire::{Instant, Role, SendBuf};
 use sanswarm_yamux::{Config, Error, Event, Session, StreamId};

@@ -1,0 +1,59 @@
+//! The end that asks what there is.
+
+use alloc::vec::Vec;
+
+use sanswarm_multistream::{HEADER_LINE, LS, NA, ProtocolName, decode};
+
+use crate::{
+    Error, Limits, Seen,
+    list::decode_list,
+    negotiator::{Sink, header},
+};
+
+/// What the listener has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Names(Vec<ProtocolName>),
+    Refused,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query {
+    header_sent: bool,
+    asked: bool,
+    pub(crate) header_seen: bool,
+}
+
+impl Query {
+    pub(crate) fn handle_input(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Option<Answer>), Error> {
+        let mut used = 0;
+        if !self.header_seen {
+            used = header(input, limits)?;
+            if used == 0 {
+                return Ok((0, None));
+            }
+            self.header_seen = true;
+        }
+        let Some(line) = decode(&input[used..], limits.list_bytes)? else { return Ok((used, None)) };
+        used += line.used;
+        if line.text == NA.as_bytes() {
+            return Ok((used, Some(Answer::Refused)));
+        }
+        match decode_list(line.text) {
+            Some(names) => Ok((used, Some(Answer::Names(names)))),
+            None => Err(Error::NoList { seen: Seen::new(line.text) }),
+        }
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        !self.asked
+    }
+
+    pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
+        if !self.header_sent && !self.asked && sink.greeting(LS.as_bytes()) {
+            (self.header_sent, self.asked) = (true, true);
+        }
+        self.header_sent = self.header_sent || sink.line(HEADER_LINE);
+        self.asked = self.asked || (self.header_sent && sink.text(LS.as_bytes()));
+    }
+}

@@ -1,0 +1,269 @@
+//! Writes the committed seeds of the negotiation's targets: `cargo run --example seeds` in `fuzz`.
+//!
+//! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header says.
+//! Where a format changes, this changes with it, and the seeds are written anew. Files that it does not know it leaves.
+
+use std::fs;
+
+use sanswarm_fuzz::KNOWN;
+
+const HEADER: &[u8] = b"\x13/multistream/1.0.0\n";
+const NA: &[u8] = b"\x03na\n";
+const LS: &[u8] = b"\x03ls\n";
+const NOISE: &[u8] = b"\x07/noise\n";
+const TLS: &[u8] = b"\x0b/tls/1.0.0\n";
+const SIMULTANEOUS: &[u8] = b"\x1d/libp2p/simultaneous-connect\n";
+/// The default of every field of the limits.
+const LIMITS: &[u8] = &[0; 4];
+/// Bytes as they are, up to the end.
+const RAW: u8 = 15;
+
+fn put(target: &str, name: &str, parts: &[&[u8]]) {
+    let directory = format!("seeds/{target}");
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::write(format!("{directory}/{name}"), parts.concat()).expect("a file");
+}
+
+/// A list of known names as the targets read it.
+fn names(list: &[&str]) -> Vec<u8> {
+    let place = |name: &&str| {
+        if *name == "/multistream/1.0.0" {
+            return 0x7f;
+        }
+        KNOWN.iter().position(|known| known == name).expect("a known name") as u8
+    };
+    [vec![list.len() as u8], list.iter().map(place).collect()].concat()
+}
+
+fn line(text: &[u8]) -> Vec<u8> {
+    let mut line = Vec::new();
+    sanswarm_fuzz::transcript::line(text, &mut line);
+    line
+}
+
+/// What a dialer sends: the peers' first flights, then the table of malformed input.
+fn from_dialers() -> Vec<(&'static str, Vec<u8>)> {
+    let behind = |rest: &[u8]| [HEADER, rest].concat();
+    let noise_message = [&b"\x00\x20"[..], &[0x5a; 32]].concat();
+    let client_hello = b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03";
+    vec![
+        ("rust_lazy_noise", behind(&[NOISE, &noise_message].concat())),
+        ("js_noise", behind(NOISE)),
+        ("py_header_only", HEADER.to_vec()),
+        ("go_024_simultaneous_connect", behind(&[SIMULTANEOUS, NOISE].concat())),
+        ("go_refused_then_agreed", behind(&[TLS, NOISE].concat())),
+        ("go_yamux_with_its_ping", behind(b"\x0d/yamux/1.0.0\n\x00\x02\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00")),
+        ("js_identify", behind(b"\x0f/ipfs/id/1.0.0\n")),
+        ("rust_ping_with_payload", behind(&[b"\x11/ipfs/ping/1.0.0\n", &[7; 32][..]].concat())),
+        ("lazy_noise_behind_refusal", behind(&[TLS, &noise_message].concat())),
+        ("lazy_hello_behind_refusal", behind(&[SIMULTANEOUS, client_hello].concat())),
+        ("ls", behind(LS)),
+        ("ls_twice_then_a_name", behind(&[LS, LS, NOISE].concat())),
+        ("na_behind_ls_and_an_end_inside", behind(&[TLS, LS, b"\x07/no"].concat())),
+        ("zero_length", behind(b"\x00")),
+        ("no_newline", behind(b"\x07/noise!")),
+        ("length_not_minimal", behind(b"\x87\x00/noise\n")),
+        ("length_without_end", behind(&[0xff; 10])),
+        ("empty_name", behind(b"\x01\n\x07/noise\n")),
+        ("name_without_slash", behind(b"\x06noise\n\x07/noise\n")),
+        ("name_not_utf8", behind(b"\x04/\xff\xfe\n\x07/noise\n")),
+        ("newline_inside", behind(b"\x0e/noise\n/noise\n")),
+        ("trailing_space", behind(b"\x08/noise \n\x08/noise\r\n\x07/noise\n")),
+        ("first_is_no_header", NOISE.to_vec()),
+        ("another_version", b"\x13/multistream/1.0.1\n\x07/noise\n".to_vec()),
+        ("header_twice", behind(&[HEADER, NOISE].concat())),
+        ("na_proposed", behind(&[NA, NOISE].concat())),
+        ("list_proposed", behind(b"\x09\x07/noise\n\n\x07/noise\n")),
+        ("length_47_is_a_slash", behind(&line(&[&b"/"[..], &[b'a'; 45]].concat()))),
+        ("http", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("ends_in_the_header", HEADER[..7].to_vec()),
+        ("ends_in_a_name", behind(&NOISE[..4])),
+        ("ends_in_a_name_behind_refusal", behind(&[TLS, &NOISE[..4]].concat())),
+    ]
+}
+
+/// What a listener sends: as those of go, js, py and rust do, then the table of malformed input.
+fn from_listeners() -> Vec<(&'static str, Vec<u8>)> {
+    let behind = |rest: &[u8]| [HEADER, rest].concat();
+    vec![
+        ("agreed", behind(NOISE)),
+        ("agreed_with_payload", behind(&[NOISE, b"\x00\x60", &[0x5a; 96][..]].concat())),
+        ("refused_then_agreed", behind(&[NA, TLS].concat())),
+        ("all_refused", behind(&NA.repeat(3))),
+        ("go_at_once", HEADER.to_vec()),
+        ("go_ls", behind(NA)),
+        ("js_list", behind(b"\x14\x07/noise\n\x0b/tls/1.0.0\n")),
+        ("js_list_of_one", behind(b"\x09\x07/noise\n\n")),
+        ("py_list", behind(b"\x08/noise\n\n")),
+        ("list_of_nothing", behind(b"\x01\n")),
+        ("js_header_again", behind(&[HEADER, NOISE].concat())),
+        ("zero_length", behind(b"\x00")),
+        ("no_newline", behind(b"\x07/noise!")),
+        ("length_not_minimal", behind(b"\x83\x00na\n")),
+        ("length_without_end", [0xff; 10].to_vec()),
+        ("empty_answer", behind(b"\x01\n")),
+        ("another_name", behind(b"\x05/foo\n")),
+        ("name_not_in_turn", behind(TLS)),
+        ("trailing_space", behind(b"\x08/noise \n")),
+        ("newline_inside", behind(b"\x08/noise\n\n")),
+        ("echo_without_header", NOISE.to_vec()),
+        ("na_without_header", [NA, TLS].concat()),
+        ("lazy_answers_ls", behind(LS)),
+        ("ends_in_an_answer", behind(&NOISE[..4])),
+        ("ends_in_an_answer_behind_refusal", behind(&[NA, &TLS[..4]].concat())),
+    ]
+}
+
+fn dialer() {
+    let list = names(&["/noise", "/tls/1.0.0", "/yamux/1.0.0"]);
+    for (name, wire) in from_listeners() {
+        put("dialer", name, &[&[0, 5], LIMITS, &list, &[RAW], &wire]);
+    }
+    put("dialer", "lazy", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
+    put("dialer", "lazy_and_shared", &[&[5, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
+    put("dialer", "no_names", &[&[0, 3], LIMITS, &names(&[]), &[RAW], HEADER]);
+    put("dialer", "nested", &[&[0, 3], LIMITS, &names(&["/multistream/1.0.0"]), &[0, 0, 0]]);
+    for (name, wire) in from_listeners().into_iter().filter(|(name, _)| name.contains("list") || *name == "go_ls") {
+        put("dialer", &format!("query_{name}"), &[&[2, 9], LIMITS, &[0, RAW], &wire]);
+    }
+    put("dialer", "narrow_limits", &[&[0, 3, 2, 1, 9, 1, 1, 9], &list, &[0, 1, 8, 0, 40]]);
+    put("dialer", "longest_message", &[&[0, 3], LIMITS, &[1, 0xc0, 0x03, 0xfe, 0, 3, 0]]);
+    put("dialer", "message_too_long", &[&[0, 3], LIMITS, &list, &[0, 8, 0x04, 0x00]]);
+}
+
+fn listener() {
+    let list = names(&["/noise", "/yamux/1.0.0", "/ipfs/ping/1.0.0", "/ipfs/id/1.0.0"]);
+    for (name, wire) in from_dialers() {
+        let flags = if name.starts_with("ls") || name.contains("_ls") { 4 } else { 1 };
+        put("listener", name, &[&[flags, 11], LIMITS, &list, &[RAW], &wire]);
+    }
+    put("listener", "ls_untold", &[&[0, 11], LIMITS, &list, &[RAW], HEADER, LS]);
+    put("listener", "predicate", &[&[2, 11], LIMITS, &names(&["/tls/1.0.0"]), &[RAW], HEADER, b"\x0b/noise/2.0\n"]);
+    put("listener", "predicate_and_no_names", &[&[2, 11], LIMITS, &list, &[0, 1, 2, 7, 0, 7, 1, 0xff, 4, 1]]);
+    put("listener", "nested", &[&[1, 11], LIMITS, &names(&["/multistream/1.0.0"]), &[0, 0, 0]]);
+    put("listener", "long_name", &[&[0, 8], LIMITS, &list, &[0, 8, 0x03, 0xff]]);
+    put("listener", "py_long_name", &[&[0, 8], LIMITS, &list, &[0, 8, 0x04, 0x4b]]);
+    put(
+        "listener",
+        "a_thousand_proposals",
+        &[&[0, 8], LIMITS, &list, &[0, 2, 14, 255, 14, 255, 14, 255, 14, 234, 2, 2]],
+    );
+    put("listener", "many_bytes", &[&[0, 8, 0, 0, 7, 2, 0x08, 0x00], &list, &[0, 8, 0x03, 0xff, 14, 3]]);
+    put("listener", "as_many_bytes_as_allowed", &[&[0, 8, 0, 0, 0, 1, 8], &list, &[0, 3, 0]]);
+    put("listener", "one_byte_too_many", &[&[0, 8, 0, 0, 0, 1, 7], &list, &[0, 3, 0]]);
+    put("listener", "message_as_long_as_allowed", &[&[0, 8, 4, 20, 0, 0, 0], &list, &[0, 8, 0, 19, 8, 0, 20]]);
+    put("listener", "three_proposals", &[&[0, 8, 3, 0, 4, 0], &list, &[0, 1, 2, 7, 2, b'/', b'a', 3, 0]]);
+}
+
+fn pair() {
+    let list = |all: &[&[&str]]| all.iter().flat_map(|list| names(list)).collect::<Vec<_>>();
+    let security = list(&[&["/tls/1.0.0", "/noise"], &["/noise"]]);
+    let muxer = list(&[&["/yamux/1.0.0", "/mplex/6.7.0"], &["/mplex/6.7.0", "/yamux/1.0.0"]]);
+    let stream = list(&[&["/ipfs/ping/1.0.0"], &["/ipfs/id/1.0.0", "/ipfs/ping/1.0.0"]]);
+    let payload = [&[34, 0, 32][..], &[0x5a; 32], b"\x08\x07/noise\n"].concat();
+    let pieces: Vec<u8> = (0..60u8).map(|n| n.wrapping_mul(37)).collect();
+    let byte_by_byte = [0xf0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0xf1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3].repeat(8);
+    let three = [security.clone(), muxer, stream.clone()].concat();
+    let one = |flags, lists: &[u8], ops: &[u8], name: &str| {
+        put("negotiation_pair", name, &[&[flags, 0], lists, &payload, ops])
+    };
+    put("negotiation_pair", "three_layers", &[&[0, 2], &three, &payload, &pieces]);
+    put("negotiation_pair", "three_layers_byte_by_byte", &[&[2, 2], &three, &payload, &byte_by_byte]);
+    put("negotiation_pair", "three_layers_lazily", &[&[1, 2], &three, &payload, &pieces]);
+    put("negotiation_pair", "list_in_the_last_layer", &[&[64 | 8, 2], &three, &payload, &pieces]);
+    one(1, &stream, &pieces, "lazy");
+    one(1, &list(&[&["/tls/1.0.0"], &["/noise"]]), &pieces, "lazy_and_refused");
+    one(2, &list(&[&["/tls/1.0.0"], &["/noise"]]), &byte_by_byte, "refused");
+    one(4, &list(&[&["/nois", "/noise/2"], &["/tls/1.0.0"]]), &pieces, "predicate");
+    one(0, &list(&[&[], &["/noise"]]), &pieces, "no_names");
+    one(64, &list(&[&[], &["/noise"]]), &pieces, "list_untold");
+    one(0, &list(&[&["/multistream/1.0.0"], &["/multistream/1.0.0"]]), &pieces, "nested");
+    let inject = |direction, at, bytes: &[u8]| [&[16, 0, direction, 0, at, bytes.len() as u8], bytes].concat();
+    put("negotiation_pair", "injected_header", &[&inject(0, 20, HEADER), &security, &payload, &pieces]);
+    put("negotiation_pair", "injected_na", &[&inject(1, 20, NA), &security, &payload, &pieces]);
+    put("negotiation_pair", "injected_inside_a_message", &[&inject(0, 25, b"\x00"), &security, &payload, &pieces]);
+    let narrow = [[2, 1, 9, 2, 1, 9], [3, 2, 2, 1, 30, 0]].concat();
+    put("negotiation_pair", "narrow_limits", &[&[32, 0], &narrow, &security, &payload, &pieces]);
+}
+
+fn differential() {
+    let target = "negotiation_differential";
+    let known = names(&["/noise", "/yamux/1.0.0"]);
+    for (name, wire) in from_dialers() {
+        put(target, &format!("listener_{name}"), &[&[1], &known, &[RAW], &wire]);
+    }
+    put(target, "listener_list", &[&[5], &known, &[RAW], HEADER, LS, NOISE, b"payload"]);
+    put(target, "listener_list_behind_refusal", &[&[5], &known, &[RAW], HEADER, TLS, LS, &NOISE[..4]]);
+    put(target, "listener_slashless_name_known", &[&[1], &names(&["noise"]), &[RAW], HEADER, b"\x06noise\n"]);
+    put(target, "listener_long_message", &[&[1], &known, &[0, 8, 0x04, 0x00, 3, 0]]);
+    put(target, "listener_wide_limits", &[&[9], &known, &[0, 8, 0x3f, 0xfd, 3, 0]]);
+    let proposals = &[0, 4, 1, 14, 255, 14, 255, 14, 255, 14, 240, 3, 0];
+    put(target, "listener_many_proposals", &[&[1], &known, proposals]);
+    put(target, "listener_any_number_of_proposals", &[&[9], &known, proposals]);
+    let offer = names(&["/noise", "/tls/1.0.0", "/yamux/1.0.0"]);
+    for (name, wire) in from_listeners() {
+        put(target, &format!("dialer_{name}"), &[&[0], &offer, &[RAW], &wire]);
+        put(target, &format!("lazy_{name}"), &[&[2], &names(&["/noise"]), &[RAW], &wire]);
+    }
+    put(target, "dialer_of_no_names", &[&[0], &names(&[]), &[RAW], HEADER]);
+    put(
+        target,
+        "dialer_of_a_slashless_name",
+        &[&[0], &names(&["/noise", "noise"]), &[RAW], HEADER, NA, b"\x06noise\n"],
+    );
+}
+
+fn framing() {
+    let plain: [(&str, &[u8]); 12] = [
+        ("header", HEADER),
+        ("na", NA),
+        ("rust_flight", b"\x13/multistream/1.0.0\n\x07/noise\n\x00\x20"),
+        ("js_list", b"\x14\x07/noise\n\x0b/tls/1.0.0\n"),
+        ("empty_text", b"\x01\n"),
+        ("zero_length", b"\x00"),
+        ("no_newline", b"\x03nax"),
+        ("not_minimal", b"\x83\x00na\n"),
+        ("cut", b"\x13/multi"),
+        ("limit_just_met_by_its_length", b"\x80\x08"),
+        ("one_beyond_the_limit", b"\x81\x08"),
+        ("nine_bytes_of_length", &[0xff; 10]),
+    ];
+    for (name, bytes) in plain {
+        put("multistream_line", name, &[&[0, 0], bytes]);
+    }
+    put("multistream_line", "any_limit", &[&[0, 0xff], &[0xff; 8], &[0x7f]]);
+    put("multistream_line", "limit_of_nothing", &[&[0, 1], NA]);
+    put("multistream_line", "two_bytes_of_length", &[&[0, 0], &line(&[b'a'; 200])]);
+    put("multistream_line", "longest", &[&[0, 0], &line(&[b'a'; 1023])]);
+    put("multistream_line", "name_in_place", &[&[0, 0], b"/this/name/has/thirty-one/bytes"]);
+    put("multistream_line", "name_shared", &[&[0, 0], b"/this/name/has/thirty-two/bytes/"]);
+    put("multistream_line", "name_not_utf8", &[&[0, 0], b"/\xff\xfe"]);
+}
+
+fn headers() {
+    let target = "multistream_header";
+    let select = b"/ipfs/QmdRKVhvzyATs3L6dosSb6w8hKuqfZK2SyPVqcYJ5VLYa2/multistream-select/0.3.0";
+    let dht = b"/ipfs/QmVXZiejj3sXEmxuQxF2RjmFbEiE9w7T82xDn3uYNuhbFb/ipfs-dht/0.2.3";
+    put(target, "first_multistream_select", &[&[16, 0], &line(select), &line(dht), b"\x03na\n"]);
+    put(target, "first_refusal", &[&[16, 0], &line(select), NA]);
+    put(target, "first_list", &[&[16, 0], &line(select), LS]);
+    put(target, "http_path", &[&[16, 0], &line(b"/http/w3id.org/ipfs/ipfs-1.1.0.json"), b"{}"]);
+    put(target, "written_then_payload", &[&[4, 3, 3], b"gzp", &[4], b"json", &[0], b"payload"]);
+    put(target, "too_deep", &[&[2, 3, 1], b"a", &[1], b"b", &[1], b"c", b"hello"]);
+    put(target, "depth_zero", &[&[0, 1, 1], b"a"]);
+    put(target, "example_of_the_spec_against_its_prose", &[&[16, 0], b"\x06/json/{\"a\""]);
+    put(target, "no_slash", &[&[16, 0], NA]);
+    put(target, "newline_inside", &[&[16, 0], b"\x05/a\nb\n"]);
+    put(target, "cut", &[&[16, 0], b"\x05/js"]);
+    put(target, "payload_is_a_header", &[&[16, 1, 2], b"js", &line(b"/inner"), b"\x03/a"]);
+    put(target, "longest_path", &[&[16, 0], &line(&[&b"/"[..], &[b'a'; 1022]].concat())]);
+}
+
+fn main() {
+    framing();
+    headers();
+    dialer();
+    listener();
+    pair();
+    differential();
+}
