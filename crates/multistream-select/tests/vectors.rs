@@ -321,6 +321,17 @@ fn a_query_and_a_listener_are_due_while_they_owe_something() {
     assert!(!query.is_due());
     assert_eq!(out, after_header(b"\x03ls\n"));
 
+    for (input, owed) in [(&b""[..], &b""[..]), (b"\x03/a\n", b"\x03na\n")] {
+        let mut listener = listener();
+        assert!(!listener.is_due());
+        assert!(listener.handle_input(HEADER_LINE).is_ok());
+        assert!(listener.is_due(), "the header");
+        assert_eq!(sent(&mut listener), HEADER_LINE);
+        assert!(listener.handle_input(input).is_ok());
+        assert_eq!(listener.is_due(), !owed.is_empty(), "a refusal alone");
+        assert_eq!(sent(&mut listener), owed);
+    }
+
     let mut listener = listener();
     assert!(!listener.is_due());
     assert!(listener.handle_input(&after_header(b"\x03/a\n\x07/noise\n")).is_ok());
