@@ -194,6 +194,10 @@ fn differential() {
     }
     put(target, "listener_list", &[&[5], &known, &[RAW], HEADER, LS, NOISE, b"payload"]);
     put(target, "listener_list_behind_refusal", &[&[5], &known, &[RAW], HEADER, TLS, LS, &NOISE[..4]]);
+    let long: Vec<_> = (0..17).flat_map(|n| [0xc0 + n, 3, 0xf0]).collect();
+    put(target, "listener_long_list", &[&[5, 17], &long, &[RAW], HEADER, LS]);
+    put("listener", "ls_of_a_long_list", &[&[4, 11], LIMITS, &[17], &long, &[RAW], HEADER, LS]);
+    put("listener", "ls_of_a_longish_list", &[&[4, 11], LIMITS, &[15], &long[..45], &[RAW], HEADER, LS]);
     put(target, "listener_slashless_name_known", &[&[1], &names(&["noise"]), &[RAW], HEADER, b"\x06noise\n"]);
     put(target, "listener_long_message", &[&[1], &known, &[0, 8, 0x04, 0x00, 3, 0]]);
     put(target, "listener_wide_limits", &[&[9], &known, &[0, 8, 0x3f, 0xfd, 3, 0]]);
