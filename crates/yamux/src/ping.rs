@@ -48,7 +48,10 @@ impl Pings {
 
     /// The value of the ping that is to be sent.
     pub(crate) fn due(&self) -> Option<u32> {
-        self.outstanding.filter(|ping| ping.sent.is_none()).map(|ping| ping.value)
+        match &self.outstanding {
+            Some(ping) if ping.sent.is_none() => Some(ping.value),
+            _ => None,
+        }
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {
