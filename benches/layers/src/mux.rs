@@ -74,7 +74,7 @@ const HANDED_OVER: [(&str, Make); 4] = [
 pub fn benches() -> Vec<Bench> {
     let mut benches = Vec::new();
     for (how, whose) in [("pipe", &PIPED[..]), ("handed over", &HANDED_OVER)] {
-        for (case, streams, bytes, rounds) in [("1 stream", 1, 1 << 20, 8), ("100 streams", 100, 256 << 10, 2)] {
+        for (case, streams, bytes, rounds) in [("1 stream", 1, 1 << 20, 8), ("100 streams", 100, 64 << 10, 8)] {
             for &(who, make) in whose {
                 let round = move || {
                     let mut pair = with_streams(make, streams);

@@ -150,7 +150,6 @@ pub struct ThroughAPipe {
     recv: RecvBuf,
     /// By the slot of the stream.
     inboxes: Vec<Inbox>,
-    readable: Vec<Key>,
 }
 
 impl ThroughAPipe {
@@ -164,18 +163,17 @@ impl ThroughAPipe {
                     if self.inboxes.len() <= id.index() {
                         self.inboxes.resize_with(id.index() + 1, Inbox::new);
                     }
-                    self.inboxes[id.index()].push(self.recv.take(len));
-                    self.readable.push(id);
+                    let inbox = &mut self.inboxes[id.index()];
+                    inbox.push(self.recv.take(len));
+                    // The connection would tell the reader now, who reads at once.
+                    while let Some(slice) = inbox.pop() {
+                        heard.bytes += black_box(&slice).len();
+                        to.consumed(id, slice.len());
+                    }
                     heard.finished |= last;
                 }
                 Some(Event::Finished) => heard.finished = true,
                 None => break,
-            }
-        }
-        for id in self.readable.drain(..) {
-            while let Some(slice) = self.inboxes[id.index()].pop() {
-                heard.bytes += black_box(&slice).len();
-                to.consumed(id, slice.len());
             }
         }
     }
@@ -184,7 +182,7 @@ impl ThroughAPipe {
 impl Carrier for ThroughAPipe {
     fn new(streams: usize) -> Self {
         let inboxes = Vec::with_capacity(streams);
-        Self { pipe: Pipe::new(), recv: RecvBuf::default(), inboxes, readable: Vec::new() }
+        Self { pipe: Pipe::new(), recv: RecvBuf::default(), inboxes }
     }
 
     fn carry<S: Session>(&mut self, send: &mut SendBuf, to: &mut S) -> Heard {
@@ -209,7 +207,6 @@ impl Carrier for ThroughAPipe {
 
     fn release(&mut self) {
         self.recv.release();
-        self.readable = Vec::new();
     }
 }
 
