@@ -268,6 +268,8 @@ fn a_limit_is_exact_and_named() {
 fn no_limit_is_below_the_header() {
     let mut listener = listener().with_limits(Limits { message_bytes: 0, ..Limits::default() });
     assert_eq!(listener.handle_input(&HEADER_LINE[..5]), Ok((0, None)));
+    let exact = multistream::Error::TooLong { limit: HEADER_LINE.len() - 1 };
+    assert_eq!(listener.clone().handle_input(&after_header(b"\x14")), Err(Error::Line(exact)));
     assert_eq!(listener.handle_input(&after_header(b"\x07/noise\n")), Ok((28, agreed(NOISE))));
 }
 
