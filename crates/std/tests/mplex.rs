@@ -65,6 +65,7 @@ fn echo_over_mplex() {
 /// Readers who take little each make room together. The connection's thread is told when that ends a hold, and does not
 /// wait for the five seconds of the muxer to pass.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test measures time")]
 fn readers_of_a_held_connection_are_noticed_at_once() {
     within(|| {
         let (alice, bob, info) = pair();

@@ -5,14 +5,14 @@
 mod common;
 
 use core::time::Duration;
-use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::sync::{Arc, Mutex};
 
 use common::{ECHO, check_echo, config, echo_server, listener_on, payload, within};
 use sanswarm_tokio::{Node, ProtocolName, core::Muxer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 const SOURCE: ProtocolName = ProtocolName::from_static("/source/1.0.0");
 
