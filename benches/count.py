@@ -53,11 +53,11 @@ def functions(lines):
     return costs
 
 
-def instructions(program, bench, rounds):
-    """By function, of one round."""
+def instructions(program, bench, rounds, unit):
+    """By function, of one unit: a round, or the part of it that moves a MiB."""
     once, twice = callgrind(program, bench, rounds), callgrind(program, bench, 2 * rounds)
     twice.subtract(once)
-    return {name: cost / rounds for name, cost in twice.items() if cost}
+    return {name: cost / rounds * unit for name, cost in twice.items() if cost}
 
 
 def heap(program, part):
@@ -67,32 +67,34 @@ def heap(program, part):
 
 def listed(program):
     lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
-    return {bench: int(rounds) for bench, rounds in (line.split("\t") for line in lines)}
+    return {bench: (int(rounds), float(unit)) for bench, rounds, unit in (line.split("\t") for line in lines)}
 
 
 def print_functions(programs, bench):
-    costs = instructions(programs["count"], bench, listed(programs["count"])[bench])
+    costs = instructions(programs["count"], bench, *listed(programs["count"])[bench])
     for name, cost in sorted(costs.items(), key=lambda item: -item[1])[:40]:
         print(f"{cost:12,.1f}  {name}")
     print(f"{sum(costs.values()):12,.1f}  all")
 
 
 def print_table(programs, part):
-    allocations = heap(programs["heap"], part)
-    counts = {}
-    for bench, rounds in listed(programs["count"]).items():
-        if part in bench:
-            counts[bench] = instructions(programs["count"], bench, rounds)
-    ours = {}
+    allocations, ours = heap(programs["heap"], part), {}
     print("| case | whose | instructions | of them in memcpy, memset | times ours | allocations | bytes allocated |")
     print("|---|---|---|---|---|---|---|")
-    for bench, costs in counts.items():
+    for bench, (rounds, unit) in listed(programs["count"]).items():
+        if part not in bench:
+            continue
+        costs = instructions(programs["count"], bench, rounds, unit)
         case, _, who = bench.rpartition("/")
         total = sum(costs.values())
         copies = sum(cost for name, cost in costs.items() if COPIES.search(name))
         ours.setdefault(case, total)  # of each case ours is the first
-        count, size = allocations[bench]
-        print(f"| {case} | {who} | {total:,.0f} | {copies:,.0f} | {total / ours[case]:.1f} | {count:.4g} | {size:,.0f} |")
+        count, size = allocations.pop(bench)
+        figures = f"{total:,.0f} | {copies:,.0f} | {total / ours[case]:.1f} | {count:.4g} | {size:,.0f}"
+        print(f"| {case} | {who} | {figures} |", flush=True)
+    for bench, (count, size) in allocations.items():  # what is held, not done
+        case, _, who = bench.rpartition("/")
+        print(f"| {case} | {who} | | | | {count:.4g} | {size:,.0f} |")
 
 
 if __name__ == "__main__":

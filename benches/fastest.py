@@ -28,7 +28,7 @@ def add_samples(cases):
 
 
 def print_case(case, rows):
-    peers = [time for who, (time, _) in rows.items() if not who.startswith(OURS)]
+    peers = [time for who, (time, _) in rows.items() if not who.startswith((OURS, "floor"))]
     for who, (time, moved) in sorted(rows.items(), key=lambda row: (not row[0].startswith(OURS), row[1][0])):
         rate = f"{moved / time / 1.073741824:6.2f} GiB/s" if moved else ""
         ratio = f"{min(peers) / time:6.2f} x the best peer" if peers and who.startswith(OURS) else ""

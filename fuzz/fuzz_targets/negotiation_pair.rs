@@ -42,7 +42,7 @@ impl Layer {
             let mut list: Vec<_> = names.iter().filter(|name| **name != ProtocolName::NESTED).cloned().collect();
             list.sort();
             list.dedup();
-            return if self.known.list { Outcome::Listed(list) } else { Outcome::Refused };
+            return if self.known.list().is_some() { Outcome::Listed(list) } else { Outcome::Refused };
         }
         let accepts = |name: &&ProtocolName| {
             names.contains(name)

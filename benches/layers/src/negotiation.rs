@@ -15,7 +15,7 @@ use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::{Greeting, Mode, Names, Negotiator, Offer, Outcome};
 use sanswarm_wire::SendBuf;
 
-use crate::{Bench, Duplex};
+use crate::{Bench, pipe::Duplex};
 
 /// What the dialer offers and the listener knows.
 struct Case {

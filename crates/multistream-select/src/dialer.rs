@@ -4,10 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use sanswarm_multistream::{HEADER, HEADER_LINE, NA, ProtocolName, decode};
 
-use crate::{
-    Error, Limits, Outcome, Seen,
-    negotiator::{Sink, header},
-};
+use crate::{Error, Limits, Outcome, Seen, negotiator::header, sink::Sink};
 
 /// What a dialer proposes, the best name first. One name is kept in place: it needs no allocation to begin with, and no
 /// count of who shares it.
@@ -110,8 +107,8 @@ impl Dialer {
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        !self.names().is_empty()
-            && (!self.header_sent || self.proposed <= self.turn && self.proposed < self.names().len())
+        let has_next = self.names().get(self.proposed).is_some();
+        has_next && (!self.header_sent || self.proposed <= self.turn)
     }
 
     /// Writes what is due: the header once, and each proposal when its turn has come.

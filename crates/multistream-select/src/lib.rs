@@ -95,6 +95,7 @@ mod listener;
 mod names;
 mod negotiator;
 mod query;
+mod sink;
 
 pub use dialer::Offer;
 pub use error::{Error, Seen};

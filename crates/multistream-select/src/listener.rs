@@ -4,10 +4,7 @@ use alloc::sync::Arc;
 
 use sanswarm_multistream::{HEADER_LINE, LS, NA_LINE, ProtocolName, decode};
 
-use crate::{
-    Error, Greeting, Limits, Names, Outcome, Seen,
-    negotiator::{Sink, header},
-};
+use crate::{Error, Greeting, Limits, Names, Outcome, Seen, negotiator::header, sink::Sink};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {

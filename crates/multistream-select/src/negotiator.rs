@@ -3,14 +3,15 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use bytes::BufMut;
-use sanswarm_multistream::{HEADER_LINE, ProtocolName, append, append_behind, decode, encode, encoded_len};
+use sanswarm_multistream::{HEADER_LINE, ProtocolName, decode};
 use sanswarm_wire::SendBuf;
 
 use crate::{
     Error, Limits, Names, Seen,
     dialer::{Dialer, Offer},
     listener::Listener,
-    query::{Answer, Query},
+    query::Query,
+    sink::{Sink, ToBuffer, ToSend},
 };
 
 /// Whether a dialer's payload waits for the agreement. On the wire of the negotiation both look the same.
@@ -73,6 +74,8 @@ pub enum State {
 pub struct Negotiator {
     side: Side,
     stage: Stage,
+    /// Why, if the stage is [`Stage::Failed`]. Beside it, so that asking for the stage is one comparison.
+    error: Error,
     limits: Limits,
     /// Whether the last input ended inside a message.
     partial: bool,
@@ -85,13 +88,13 @@ enum Side {
     Query(Query),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
     Agreed,
     Refused,
     Listed,
-    Failed(Error),
+    Failed,
 }
 
 impl Negotiator {
@@ -122,7 +125,7 @@ impl Negotiator {
     }
 
     fn new(side: Side) -> Self {
-        Self { side, stage: Stage::Open, limits: Limits::default(), partial: false }
+        Self { side, stage: Stage::Open, error: Error::Eof, limits: Limits::default(), partial: false }
     }
 
     /// The same with other limits.
@@ -142,24 +145,22 @@ impl Negotiator {
     ///
     /// All of [`Error`] but those of [`handle_eof`](Self::handle_eof). An error stays: every later call returns it.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(usize, Option<Outcome>), Error> {
-        match &self.stage {
+        match self.stage {
             Stage::Open => {}
             Stage::Agreed | Stage::Refused | Stage::Listed => return Ok((0, None)),
-            Stage::Failed(error) => return Err(*error),
+            Stage::Failed => return Err(self.error),
         }
         let result = match &mut self.side {
             Side::Dialer(dialer) => dialer.handle_input(input, &self.limits),
             Side::Listener(listener) => listener.handle_input(input, &self.limits),
-            Side::Query(query) => {
-                query.handle_input(input, &self.limits).map(|(used, answer)| (used, answer.map(told)))
-            }
+            Side::Query(query) => query.handle_input(input, &self.limits),
         };
         match &result {
             Ok((used, None)) => self.partial = *used < input.len(),
             Ok((_, Some(Outcome::Agreed(_)))) => self.stage = Stage::Agreed,
             Ok((_, Some(Outcome::Refused))) => self.stage = Stage::Refused,
             Ok((_, Some(Outcome::Listed(_)))) => self.stage = Stage::Listed,
-            Err(error) => self.stage = Stage::Failed(*error),
+            Err(error) => self.fail(*error),
         }
         result
     }
@@ -176,33 +177,33 @@ impl Negotiator {
         let error = match self.stage {
             Stage::Agreed | Stage::Listed => return Error::Agreed,
             Stage::Refused => return Error::Refused,
-            Stage::Failed(error) => error,
+            Stage::Failed => self.error,
             Stage::Open if refused => Error::Refused,
             Stage::Open if self.partial => Error::EofInMessage,
             Stage::Open => Error::Eof,
         };
-        self.stage = Stage::Failed(error);
+        self.fail(error);
         error
     }
 
     /// Appends the messages that are due, as many as there is room for, none in part. Returns the bytes appended.
     pub fn poll_transmit(&mut self, out: &mut SendBuf) -> usize {
-        let mut sink = ToSend { out, written: 0 };
+        let mut sink = ToSend::new(out);
         self.transmit(&mut sink);
-        sink.written
+        sink.written()
     }
 
     /// Writes the messages that are due into any buffer: as many as `room` bytes and the buffer hold, none in part.
     /// Returns the bytes written. For streams in a muxer, whose credit is the `room`.
     pub fn encode(&mut self, room: usize, out: &mut impl BufMut) -> usize {
-        let mut sink = ToBuffer { room: room.min(out.remaining_mut()), out, written: 0 };
+        let mut sink = ToBuffer::new(room, out);
         self.transmit(&mut sink);
-        sink.written
+        sink.written()
     }
 
     /// Whether a message is to be sent.
     pub fn is_due(&self) -> bool {
-        match (&self.side, &self.stage) {
+        match (&self.side, self.stage) {
             // A dialer that has failed or was refused has nothing more to ask; a listener still owes its answers.
             (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.is_due(),
             (Side::Query(query), Stage::Open) => query.is_due(),
@@ -214,7 +215,7 @@ impl Negotiator {
     /// The only name of a [lazy](Mode::Lazy) dialer, once it has been proposed: payload may follow directly. It stays
     /// until a refusal or an error.
     pub fn lazy(&self) -> Option<&ProtocolName> {
-        match (&self.side, &self.stage) {
+        match (&self.side, self.stage) {
             (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.lazy(),
             _ => None,
         }
@@ -238,11 +239,11 @@ impl Negotiator {
 
     /// What it waits for, or how it ended.
     pub fn state(&self) -> State {
-        match (&self.stage, &self.side) {
+        match (self.stage, &self.side) {
             (Stage::Agreed, _) => State::Agreed,
             (Stage::Refused, _) => State::Refused,
             (Stage::Listed, _) => State::Listed,
-            (Stage::Failed(_), _) => State::Failed,
+            (Stage::Failed, _) => State::Failed,
             (Stage::Open, Side::Dialer(Dialer { header_seen, .. })) if *header_seen => State::WantsAnswer,
             (Stage::Open, Side::Query(Query { header_seen, .. })) if *header_seen => State::WantsList,
             (Stage::Open, Side::Listener(listener)) if listener.header_seen => {
@@ -256,101 +257,17 @@ impl Negotiator {
         }
     }
 
+    fn fail(&mut self, error: Error) {
+        (self.stage, self.error) = (Stage::Failed, error);
+    }
+
     fn transmit(&mut self, sink: &mut impl Sink) {
-        match (&mut self.side, &self.stage) {
+        match (&mut self.side, self.stage) {
             (Side::Dialer(dialer), Stage::Open | Stage::Agreed) => dialer.transmit(sink),
             (Side::Query(query), Stage::Open) => query.transmit(sink),
             (Side::Dialer(_) | Side::Query(_), _) => {}
             (Side::Listener(listener), _) => listener.transmit(sink),
         }
-    }
-}
-
-fn told(answer: Answer) -> Outcome {
-    match answer {
-        Answer::Names(names) => Outcome::Listed(names),
-        Answer::Refused => Outcome::Refused,
-    }
-}
-
-/// Where messages go. Each is taken whole or not at all, and the answer says which.
-pub(crate) trait Sink {
-    /// Takes a message that was made ahead.
-    fn line(&mut self, line: &[u8]) -> bool;
-
-    /// Takes any other, by its text.
-    fn text(&mut self, text: &[u8]) -> bool;
-
-    /// Takes the header and a text behind it, both or none.
-    fn greeting(&mut self, text: &[u8]) -> bool;
-}
-
-struct ToSend<'a> {
-    out: &'a mut SendBuf,
-    written: usize,
-}
-
-impl Sink for ToSend<'_> {
-    #[inline]
-    fn line(&mut self, line: &[u8]) -> bool {
-        let fits = self.out.append(line);
-        self.written += if fits { line.len() } else { 0 };
-        fits
-    }
-
-    #[inline]
-    fn text(&mut self, text: &[u8]) -> bool {
-        let fits = append(text, self.out);
-        self.written += if fits { encoded_len(text) } else { 0 };
-        fits
-    }
-
-    #[inline]
-    fn greeting(&mut self, text: &[u8]) -> bool {
-        let fits = append_behind(HEADER_LINE, text, self.out);
-        self.written += if fits { HEADER_LINE.len() + encoded_len(text) } else { 0 };
-        fits
-    }
-}
-
-struct ToBuffer<'a, B> {
-    out: &'a mut B,
-    room: usize,
-    written: usize,
-}
-
-impl<B: BufMut> ToBuffer<'_, B> {
-    fn take(&mut self, len: usize) -> bool {
-        let fits = len <= self.room - self.written;
-        self.written += if fits { len } else { 0 };
-        fits
-    }
-}
-
-impl<B: BufMut> Sink for ToBuffer<'_, B> {
-    fn line(&mut self, line: &[u8]) -> bool {
-        let fits = self.take(line.len());
-        if fits {
-            self.out.put_slice(line);
-        }
-        fits
-    }
-
-    fn text(&mut self, text: &[u8]) -> bool {
-        let fits = self.take(encoded_len(text));
-        if fits {
-            encode(text, self.out);
-        }
-        fits
-    }
-
-    fn greeting(&mut self, text: &[u8]) -> bool {
-        let fits = self.take(HEADER_LINE.len() + encoded_len(text));
-        if fits {
-            self.out.put_slice(HEADER_LINE);
-            encode(text, self.out);
-        }
-        fits
     }
 }
 

@@ -1,21 +1,8 @@
 //! The end that asks what there is.
 
-use alloc::vec::Vec;
+use sanswarm_multistream::{HEADER_LINE, LS, NA, decode};
 
-use sanswarm_multistream::{HEADER_LINE, LS, NA, ProtocolName, decode};
-
-use crate::{
-    Error, Limits, Seen,
-    list::decode_list,
-    negotiator::{Sink, header},
-};
-
-/// What the listener has said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Names(Vec<ProtocolName>),
-    Refused,
-}
+use crate::{Error, Limits, Outcome, Seen, list::decode_list, negotiator::header, sink::Sink};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
@@ -25,7 +12,7 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    pub(crate) fn handle_input(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Option<Answer>), Error> {
+    pub(crate) fn handle_input(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Option<Outcome>), Error> {
         let mut used = 0;
         if !self.header_seen {
             used = header(input, limits)?;
@@ -37,10 +24,10 @@ impl Query {
         let Some(line) = decode(&input[used..], limits.list_bytes)? else { return Ok((used, None)) };
         used += line.used;
         if line.text == NA.as_bytes() {
-            return Ok((used, Some(Answer::Refused)));
+            return Ok((used, Some(Outcome::Refused)));
         }
         match decode_list(line.text) {
-            Some(names) => Ok((used, Some(Answer::Names(names)))),
+            Some(names) => Ok((used, Some(Outcome::Listed(names)))),
             None => Err(Error::NoList { seen: Seen::new(line.text) }),
         }
     }
@@ -50,9 +37,6 @@ impl Query {
     }
 
     pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
-        if !self.header_sent && !self.asked && sink.greeting(LS.as_bytes()) {
-            (self.header_sent, self.asked) = (true, true);
-        }
         self.header_sent = self.header_sent || sink.line(HEADER_LINE);
         self.asked = self.asked || (self.header_sent && sink.text(LS.as_bytes()));
     }

@@ -1,5 +1,5 @@
 //! Does one thing a given number of times, for an instruction counter: `count ID ROUNDS`. Without arguments it lists
-//! the ids and how many rounds are enough for each. See `benches/count.py`.
+//! the ids, how many rounds are enough for each, and what part of a round the unit of its counts is. See `benches/count.py`.
 
 use std::{env, process::ExitCode};
 
@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let [id, rounds] = &args[..] else {
         for bench in benches() {
-            println!("{}\t{}", bench.id(), bench.rounds);
+            println!("{}\t{}\t{}", bench.id(), bench.rounds, bench.unit());
         }
         return ExitCode::SUCCESS;
     };

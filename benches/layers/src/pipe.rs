@@ -1,0 +1,179 @@
+//! The pipe in memory between two ends, as a socket would be: what is sent is copied in, and copied out where it is
+//! received.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use futures::io::{AsyncRead, AsyncWrite};
+
+/// The most bytes on their way in one direction.
+pub const PIPE_BYTES: usize = 256 * 1024;
+
+/// One direction.
+#[derive(Debug)]
+pub struct Pipe {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Pipe {
+    /// Empty, with all its memory.
+    pub fn new() -> Self {
+        Self { bytes: Vec::with_capacity(PIPE_BYTES), taken: 0 }
+    }
+
+    /// Copies as many of `bytes` in as there is room for.
+    pub fn put(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(PIPE_BYTES - self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..n]);
+        n
+    }
+
+    /// What has not been taken out.
+    pub fn front(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    /// Says that the first `n` bytes were copied out.
+    pub fn took(&mut self, n: usize) {
+        self.taken += n;
+        if self.taken == self.bytes.len() {
+            self.bytes.clear();
+            self.taken = 0;
+        }
+    }
+}
+
+impl Default for Pipe {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One end of a pipe for crates that want an asynchronous one, on one thread, with a wake-up only where somebody waits:
+/// as little work as such a pipe can be.
+#[derive(Debug)]
+pub struct Duplex {
+    incoming: Rc<RefCell<Direction>>,
+    outgoing: Rc<RefCell<Direction>>,
+}
+
+#[derive(Debug, Default)]
+struct Direction {
+    pipe: Pipe,
+    closed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Duplex {
+    /// Both ends.
+    pub fn pair() -> (Self, Self) {
+        let (a, b) = (Rc::<RefCell<Direction>>::default(), Rc::<RefCell<Direction>>::default());
+        (Self { incoming: a.clone(), outgoing: b.clone() }, Self { incoming: b, outgoing: a })
+    }
+
+    /// Lets `copy` copy what has arrived; nothing at the end of the input.
+    fn poll_take(&self, cx: &Context<'_>, copy: impl FnOnce(&[u8]) -> usize) -> Poll<usize> {
+        let incoming = &mut *self.incoming.borrow_mut();
+        let front = incoming.pipe.front();
+        if front.is_empty() && !incoming.closed {
+            incoming.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let n = copy(front);
+        incoming.pipe.took(n);
+        if let Some(writer) = incoming.writer.take() {
+            writer.wake();
+        }
+        Poll::Ready(n)
+    }
+
+    fn poll_put(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        let outgoing = &mut *self.outgoing.borrow_mut();
+        let n = outgoing.pipe.put(bytes);
+        if n == 0 && !bytes.is_empty() {
+            outgoing.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if let Some(reader) = outgoing.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(n)
+    }
+
+    fn close(&self) {
+        let outgoing = &mut *self.outgoing.borrow_mut();
+        outgoing.closed = true;
+        if let Some(reader) = outgoing.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+impl AsyncRead for Duplex {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let copy = |front: &[u8]| {
+            let n = front.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&front[..n]);
+            n
+        };
+        self.poll_take(cx, copy).map(Ok)
+    }
+}
+
+impl AsyncWrite for Duplex {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_put(cx, bytes).map(Ok)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.close();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl tokio::io::AsyncRead for Duplex {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let copy = |front: &[u8]| {
+            let n = front.len().min(buffer.remaining());
+            buffer.put_slice(&front[..n]);
+            n
+        };
+        self.poll_take(cx, copy).map(|_| Ok(()))
+    }
+}
+
+impl tokio::io::AsyncWrite for Duplex {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_put(cx, bytes).map(Ok)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.close();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Duplex {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
