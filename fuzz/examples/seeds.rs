@@ -120,6 +120,8 @@ fn dialer() {
         put("dialer", name, &[&[0, 5], LIMITS, &list, &[RAW], &wire]);
     }
     put("dialer", "lazy", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
+    put("dialer", "lazy_and_refused", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NA]);
+    put("dialer", "lazy_and_a_fault", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, TLS]);
     put("dialer", "lazy_and_shared", &[&[5, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
     put("dialer", "no_names", &[&[0, 3], LIMITS, &names(&[]), &[RAW], HEADER]);
     put("dialer", "nested", &[&[0, 3], LIMITS, &names(&["/multistream/1.0.0"]), &[0, 0, 0]]);
