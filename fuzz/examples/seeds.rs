@@ -1,4 +1,4 @@
-//! Writes the committed seeds of the negotiation's targets: `cargo run --example seeds` in `fuzz`.
+//! Writes the committed seeds of the targets of negotiation and of three of yamux's: `cargo run --example seeds` in `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header says.
 //! Where a format changes, this changes with it, and the seeds are written anew. Files that it does not know it leaves.
@@ -120,6 +120,8 @@ fn dialer() {
         put("dialer", name, &[&[0, 5], LIMITS, &list, &[RAW], &wire]);
     }
     put("dialer", "lazy", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
+    put("dialer", "lazy_and_refused", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NA]);
+    put("dialer", "lazy_and_a_fault", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, TLS]);
     put("dialer", "lazy_and_shared", &[&[5, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
     put("dialer", "no_names", &[&[0, 3], LIMITS, &names(&[]), &[RAW], HEADER]);
     put("dialer", "nested", &[&[0, 3], LIMITS, &names(&["/multistream/1.0.0"]), &[0, 0, 0]]);
@@ -194,6 +196,10 @@ fn differential() {
     }
     put(target, "listener_list", &[&[5], &known, &[RAW], HEADER, LS, NOISE, b"payload"]);
     put(target, "listener_list_behind_refusal", &[&[5], &known, &[RAW], HEADER, TLS, LS, &NOISE[..4]]);
+    let long: Vec<_> = (0..17).flat_map(|n| [0xc0 + n, 3, 0xf0]).collect();
+    put(target, "listener_long_list", &[&[5, 17], &long, &[RAW], HEADER, LS]);
+    put("listener", "ls_of_a_long_list", &[&[4, 11], LIMITS, &[17], &long, &[RAW], HEADER, LS]);
+    put("listener", "ls_of_a_longish_list", &[&[4, 11], LIMITS, &[15], &long[..45], &[RAW], HEADER, LS]);
     put(target, "listener_slashless_name_known", &[&[1], &names(&["noise"]), &[RAW], HEADER, b"\x06noise\n"]);
     put(target, "listener_long_message", &[&[1], &known, &[0, 8, 0x04, 0x00, 3, 0]]);
     put(target, "listener_wide_limits", &[&[9], &known, &[0, 8, 0x3f, 0xfd, 3, 0]]);
@@ -259,7 +265,152 @@ fn headers() {
     put(target, "longest_path", &[&[16, 0], &line(&[&b"/"[..], &[b'a'; 1022]].concat())]);
 }
 
+const SYN: u8 = 1;
+const ACK: u8 = 2;
+const FIN: u8 = 4;
+const RST: u8 = 8;
+/// Lengths as `yamux::frame` reads them: 128 and 252 KiB, a window, one byte more, and four bytes that follow.
+const HALF: &[u8] = &[0xa0];
+const NEARLY: &[u8] = &[0xbf];
+const WINDOW: &[u8] = &[0xfe];
+const WINDOW_AND_ONE: &[u8] = &[0xff];
+const ALL: &[u8] = &[0xc0, 0xff, 0xff, 0xff, 0xff];
+
+/// A frame of a case: its operation, type, flags, stream and length.
+fn frame(kind: u8, flags: u8, stream: u8, length: &[u8]) -> Vec<u8> {
+    [&[0, kind, flags, stream], length].concat()
+}
+
+fn data(flags: u8, stream: u8, length: &[u8]) -> Vec<u8> {
+    frame(0, flags, stream, length)
+}
+
+fn window(flags: u8, stream: u8, length: &[u8]) -> Vec<u8> {
+    frame(1, flags, stream, length)
+}
+
+/// What dialers send to a listener: as go, js, py and rust do, then the table of malformed input.
+fn yamux_dialers() -> Vec<(&'static str, Vec<u8>)> {
+    let open = window(SYN, 1, &[0]);
+    let go = [open.clone(), data(0, 1, &[90]), window(FIN, 1, &[0])].concat();
+    let rust = [data(SYN, 1, &[90]), data(FIN, 1, &[0])].concat();
+    let js = [frame(2, SYN, 0, &[7]), window(SYN, 1, &[0x80 + 63]), data(0, 1, &[33]), window(FIN, 1, &[0])].concat();
+    let then = |frames: &[Vec<u8>]| [&open[..], &frames.concat()].concat();
+    vec![
+        ("go_stream", go),
+        ("rust_stream", rust),
+        ("js_ping_and_credit", js),
+        ("py_two_streams", [window(SYN, 1, &[0]), window(SYN, 3, &[0]), data(0, 3, &[9]), data(0, 1, &[9])].concat()),
+        ("rust_drops_its_stream", then(&[data(0, 1, &[20]), data(RST, 1, &[0])])),
+        ("reset_with_a_code", then(&[window(RST, 1, &[0x7f])])),
+        ("open_write_finish_in_one", data(SYN | FIN, 1, &[40])),
+        ("open_and_finish_by_window_update", window(SYN | FIN, 1, &[0])),
+        ("go_away", then(&[frame(3, 0, 0, &[0])])),
+        ("go_away_protocol_error", frame(3, 0, 0, &[1])),
+        ("half_a_window_twice", then(&[data(0, 1, HALF), data(0, 1, HALF), data(0, 1, HALF)])),
+        ("a_whole_window_and_more", then(&[data(0, 1, WINDOW), data(0, 1, &[1])])),
+        ("unknown_flags", then(&[data(0x80, 1, &[9])])),
+        ("version_1", then(&[frame(0, 0x40, 1, &[0])])),
+        ("unknown_type", then(&[frame(4, 0x20, 1, &[0])])),
+        ("over_the_window", then(&[data(0, 1, WINDOW_AND_ONE)])),
+        ("over_the_window_in_two", then(&[data(0, 1, NEARLY), data(FIN, 1, WINDOW)])),
+        ("over_the_window_on_syn", data(SYN, 1, WINDOW_AND_ONE)),
+        ("four_gibibytes", then(&[data(0, 1, ALL)])),
+        ("four_gibibytes_for_nobody", data(0, 9, ALL)),
+        ("a_window_and_one_for_nobody", data(0, 9, WINDOW_AND_ONE)),
+        ("a_window_for_nobody", [data(0, 9, WINDOW), open.clone()].concat()),
+        ("long_reset", then(&[data(RST, 1, WINDOW_AND_ONE)])),
+        ("credit_overflow", then(&[window(0, 1, ALL)])),
+        ("credit_overflow_on_syn", window(SYN, 1, ALL)),
+        ("wrong_parity", window(SYN, 2, &[0])),
+        ("syn_of_stream_zero", window(SYN, 0, &[0])),
+        ("data_of_stream_zero", data(0, 0, &[4])),
+        ("window_update_of_stream_zero", window(0, 0, &[4])),
+        ("reset_of_stream_zero", window(RST, 0, &[0])),
+        ("syn_twice", then(&[window(SYN, 1, &[0])])),
+        ("data_after_fin", then(&[data(FIN, 1, &[3]), data(0, 1, &[5]), data(FIN, 1, &[0])])),
+        ("credit_after_fin", then(&[window(FIN, 1, &[0]), window(0, 1, &[0x80 + 8])])),
+        ("all_of_an_unknown_stream", [data(ACK, 5, &[3]), window(FIN, 5, &[3]), data(RST, 5, &[3])].concat()),
+        ("pong_unasked", frame(2, ACK, 0, &[0x7f])),
+        ("ping_and_pong_in_one", frame(2, SYN | ACK, 0, &[5])),
+        ("ping_without_flags", frame(2, 0, 0, &[5])),
+        ("ping_of_an_unknown_stream", frame(2, SYN, 9, &[5])),
+        ("ping_of_a_stream", then(&[frame(2, SYN, 1, &[5])])),
+        ("many_pings", frame(2, SYN, 0, &[5]).repeat(20)),
+        ("many_streams", (0..18).flat_map(|n| window(SYN, 2 * n + 1, &[0])).collect()),
+        ("id_again_after_reset", then(&[data(RST, 1, &[0]), window(SYN, 1, &[0]), data(0, 1, &[3])])),
+    ]
+}
+
+fn yamux_targets() {
+    for (name, frames) in yamux_dialers() {
+        put("yamux_frame", name, &[&[0, 5], &frames]);
+        put("yamux_differential", name, &[&[0], &frames]);
+    }
+    let place = |op, place| [op, place];
+    // In `yamux_frame`: 10 read, 11 open, 12 finish, 13 reset, 14 stop, 15 go away.
+    let answers = [data(ACK, 1, &[20]), window(0, 1, HALF), data(FIN, 1, &[0])].concat();
+    put("yamux_frame", "ours_is_answered", &[&[1, 5, 11], &answers, &place(12, 0)]);
+    put("yamux_frame", "ours_is_reset", &[&[1, 5, 11], &data(RST, 1, &[0]), &place(13, 0)]);
+    let body = data(SYN, 1, WINDOW);
+    put(
+        "yamux_frame",
+        "read_and_credit",
+        &[&[0, 9], &body, &[10, 0, 0x20, 0], &data(0, 1, HALF), &[10, 0, 0xff, 0xff]],
+    );
+    put("yamux_frame", "stopped_reader", &[&[0, 9], &body, &place(14, 0), &data(0, 1, WINDOW), &data(FIN, 1, HALF)]);
+    put("yamux_frame", "both_finish", &[&[0, 9], &data(SYN | FIN, 1, &[9]), &place(12, 0), &window(SYN, 1, &[0])]);
+    put(
+        "yamux_frame",
+        "we_go_away",
+        &[&[0, 9], &window(SYN, 1, &[0]), &[15, 0], &window(SYN, 3, &[0]), &data(0, 1, &[5])],
+    );
+    let few: Vec<_> = (0..6).flat_map(|n| [window(SYN, 2 * n + 1, &[0]), frame(2, SYN, 0, &[n])].concat()).collect();
+    put("yamux_frame", "narrow_limits", &[&[2, 9], &few]);
+    let two_pieces = [9, 7, 0, 0, 0, 1, 0, 0, 0, 9, 10, 1, 0, 0, 0, 0, 200, 1, 2, 3, 4, 9, 200];
+    put("yamux_frame", "a_frame_in_pieces", &[&[0, 1], &two_pieces, &[7; 200]]);
+    // In `yamux_differential`: 12 open, 13 finish, 14 reset.
+    put("yamux_differential", "ours_is_answered", &[&[1, 12], &answers, &place(13, 0)]);
+    put("yamux_differential", "ours_is_reset", &[&[1, 12], &data(RST, 1, &[0])]);
+    put("yamux_differential", "syn_zero_to_a_dialer", &[&[1], &window(SYN, 0, &[0])]);
+    put("yamux_differential", "both_finish", &[&[0], &data(SYN | FIN, 1, &[9]), &place(13, 0), &window(SYN, 1, &[0])]);
+    put("yamux_differential", "we_reset", &[&[0], &data(SYN, 1, &[9]), &place(14, 0), &data(0, 1, &[9])]);
+    yamux_pairs();
+}
+
+/// Operations of the dialer; of the listener with 0x80.
+fn yamux_pairs() {
+    const OTHER: u8 = 0x80;
+    let put = |name, flags, ops: &[&[u8]]| put("yamux_pair", name, &[&[flags], &ops.concat()]);
+    let (open, small, large) = ([0, 0], [1, 0x30], [2, 0xf0]);
+    let (flush, there, back) = ([8, 0, OTHER | 8, 0], [9, 255], [OTHER | 9, 255]);
+    let (accept, read, finish) = ([OTHER | 15, 0], [OTHER | 3, 0xf0], [4, 0]);
+    let echo = [OTHER | 1, 0x30];
+    put("open_write_echo_finish", 0, &[&open, &small, &there, &accept, &read, &echo, &back, &finish, &flush]);
+    put("bulk", 0, &[&open, &large, &there, &there, &accept, &read, &flush, &back, &large, &there]);
+    put("bulk_through_small_buffers", 4, &[&open, &large, &there, &[14, 0], &there, &accept, &read, &flush, &back]);
+    put("narrow_limits", 3, &[&open.repeat(6), &flush, &small, &[1, 0x31], &[1, 0x32], &there, &accept, &back]);
+    put("reset_with_bytes_on_their_way", 0, &[&open, &large, &[9, 9], &[5, 0], &there, &flush]);
+    put("refused_streams", 2, &[&open.repeat(9), &small, &there, &flush, &back]);
+    put("reader_stops", 0, &[&open, &large, &there, &[OTHER | 6, 0], &large, &there, &flush, &back]);
+    put(
+        "windows_grow",
+        0,
+        &[&open, &large, &there, &read, &flush, &back, &[12, 200], &large, &there, &read, &flush, &back],
+    );
+    put("go_away_with_open_streams", 0, &[&open, &small, &there, &[13, 0], &flush, &there, &echo, &back, &open]);
+    put("pings_both_ways", 1, &[&[7, 0], &[OTHER | 7, 0], &flush, &there, &back, &flush, &there, &back]);
+    put(
+        "both_open",
+        0,
+        &[&open, &[OTHER, 0], &small, &[OTHER | 1, 0x31], &there, &back, &flush, &finish, &[OTHER | 4, 1]],
+    );
+    put("byte_by_byte", 0, &[&open, &small, &[9, 0].repeat(30), &accept, &flush, &[OTHER | 9, 0].repeat(30)]);
+    put("one_greedy_one_small", 4, &[&open, &open, &large, &[1, 0x01], &[14, 0], &there, &[14, 0], &there, &flush]);
+}
+
 fn main() {
+    yamux_targets();
     framing();
     headers();
     dialer();

@@ -42,7 +42,7 @@ impl Layer {
             let mut list: Vec<_> = names.iter().filter(|name| **name != ProtocolName::NESTED).cloned().collect();
             list.sort();
             list.dedup();
-            return if self.known.list { Outcome::Listed(list) } else { Outcome::Refused };
+            return if self.known.list().is_some() { Outcome::Listed(list) } else { Outcome::Refused };
         }
         let accepts = |name: &&ProtocolName| {
             names.contains(name)
@@ -243,10 +243,11 @@ fn check(pair: &mut Pair, layers: &[Layer], payloads: [&[u8]; 2], payload_is_rea
             continue;
         }
         let says_nothing = layer.offer.is_empty() && !layer.asks;
-        assert!(dialer.error.is_none() && (dialer.inbox.is_empty() || says_nothing));
+        assert!(dialer.error.is_none());
         if payload_is_read {
-            return;
+            return; // Some of it may even have been answered.
         }
+        assert!(dialer.inbox.is_empty() || says_nothing);
         assert!(listener.error.is_none() && listener.outcomes.len() == at, "a listener waits for the next proposal");
         assert!(listener.inbox.is_empty());
         let end = match outcome {

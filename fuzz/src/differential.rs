@@ -14,7 +14,11 @@ use multistream_select::{NegotiationError, Version, dialer_select_proto, listene
 use sanswarm_multistream::{Error as LineError, HEADER, LS, NA, ProtocolName};
 use sanswarm_multistream_select::{Error, Greeting, Limits, Mode, Names, Negotiator, Outcome};
 
-use crate::{Input, reference, transcript};
+use crate::{
+    Input,
+    reference::{self, Known},
+    transcript,
+};
 
 /// The longest message that the other side reads, in bytes with its newline.
 pub const THEIR_BYTES_MAX: usize = 16_383;
@@ -118,6 +122,13 @@ pub const LIST_UNTOLD: Difference = Difference {
     theirs: &[Unagreed],
 };
 /// Listener.
+pub const LONG_LIST: Difference = Difference {
+    what: "ls, where the list is longer than a message may be",
+    why: "who cannot tell it answers na; theirs fails",
+    ours: &[Unagreed],
+    theirs: &[Unagreed, Fault],
+};
+/// Listener.
 pub const BEHIND_REFUSAL: Difference = Difference {
     what: "bytes that are no message, behind a refusal",
     why: "that is a lazy dialer's payload, whatever it looks like; theirs says so of some payloads, ours of all",
@@ -175,7 +186,7 @@ pub const LAZY_END: Difference = Difference {
 };
 
 /// All of them.
-pub const DIFFERENCES: [&Difference; 16] = [
+pub const DIFFERENCES: [&Difference; 17] = [
     &LONG_MESSAGE,
     &MANY_PROPOSALS,
     &EMPTY_NAME,
@@ -184,6 +195,7 @@ pub const DIFFERENCES: [&Difference; 16] = [
     &HEADER_PROPOSED,
     &NA_PROPOSED,
     &LIST_UNTOLD,
+    &LONG_LIST,
     &BEHIND_REFUSAL,
     &END_BEHIND_LIST,
     &NO_HEADER,
@@ -345,6 +357,8 @@ impl Case {
         let all = self.transcript.len();
         let (mut at, mut proposals) = (0, 0);
         let (mut header_seen, mut refused, mut refused_last, mut told) = (false, false, false, false);
+        let known = Known { names: self.names.clone(), predicate: false, list: true };
+        let is_long = known.list().is_none();
         loop {
             let (text, end) = match self.message(at) {
                 Err(difference) => return Some(difference),
@@ -366,13 +380,14 @@ impl Case {
             }
             proposals += 1;
             let is_known = self.names.iter().any(|name| name.as_bytes() == text);
-            if text == LS.as_bytes() && list && !told {
+            if text == LS.as_bytes() && list && !told && !is_long {
                 (told, refused_last) = (true, false);
                 continue;
             }
             let difference = match text {
                 _ if text == HEADER.as_bytes() => &HEADER_PROPOSED,
                 _ if text == NA.as_bytes() => &NA_PROPOSED,
+                _ if text == LS.as_bytes() && is_long => &LONG_LIST,
                 _ if text == LS.as_bytes() => &LIST_UNTOLD,
                 b"" => &EMPTY_NAME,
                 [b'/', rest @ ..] if !rest.contains(&b'\n') => match core::str::from_utf8(rest) {

@@ -53,14 +53,14 @@ pub struct Run {
     pub eof: Error,
 }
 
-/// A line of our own never takes more: a list does.
-const LINE_BYTES_MAX: usize = 16_383 + 2;
+/// A message of our own never takes more, a list neither, so that the smallest buffer has room for it.
+const LINE_BYTES_MAX: usize = 16 * 1024 - 64;
 
 /// Behind that many bytes, byte by byte says nothing new and is slow.
 const BYTEWISE: usize = 512;
 
-/// For the longest line and what is kept for control frames.
-const SEND_BYTES: usize = 24 * 1024;
+/// The smallest buffer.
+const SEND_BYTES: usize = 16 * 1024;
 
 impl<'a> Driver<'a> {
     /// Drives `negotiator`, which is this `end`.

@@ -6,6 +6,7 @@
 //! - [`reference`](mod@reference) is the negotiation once more, as plain as can be, to compare with.
 //! - [`differential`] does the same with the registry's `multistream-select`, and lists where the two differ.
 //! - [`drive`] feeds a negotiator in pieces and checks what holds at every call.
+//! - [`yamux`] is a session of yamux as plain as can be.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod input;
 mod pieces;
 pub mod reference;
 pub mod transcript;
+pub mod yamux;
 
 pub use input::{Input, KNOWN};
 pub use pieces::Pieces;

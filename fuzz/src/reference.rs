@@ -201,14 +201,14 @@ impl Known {
     }
 
     /// The answer to `ls`, if it is not `na`.
-    fn list(&self) -> Option<Vec<u8>> {
+    pub fn list(&self) -> Option<Vec<u8>> {
         let mut names: Vec<_> = self.names.iter().map(ProtocolName::as_bytes).collect();
         names.sort_unstable();
         names.dedup();
         let (mut text, mut message) = (Vec::new(), Vec::new());
         names.iter().for_each(|name| transcript::line(name, &mut text));
         transcript::line(&text, &mut message);
-        (self.list && text.len() < 16_383).then_some(message)
+        (self.list && message.len() <= 16 * 1024 - 64).then_some(message)
     }
 }
 

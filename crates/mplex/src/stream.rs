@@ -92,7 +92,8 @@ impl Stream {
     }
 }
 
-/// All streams, by key and by what they are called on the wire.
+/// All streams, by key and by what they are called on the wire. The peer chooses any 60 bits for its own: of what it can
+/// choose, a tree's worst is the logarithm of the number of streams.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slab: Slab<Stream>,

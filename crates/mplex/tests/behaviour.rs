@@ -372,3 +372,25 @@ fn no_limit_is_below_its_range() {
     assert_eq!(feed(&mut session, NOW, &mut input), Ok(vec![]));
     assert!(session.is_held());
 }
+
+#[test]
+fn errors_say_what_is_wrong_and_which_limit() {
+    let said = [
+        (Error::HeaderTooLong.to_string(), "the peer sent a head of more than nine bytes"),
+        (Error::NotMinimal.to_string(), "the peer sent a varint that is not minimal"),
+        (Error::UnknownFlag { id: 3 }.to_string(), "the peer sent flag 7, which does not exist, for stream 3"),
+        (Error::MessageTooLong { limit: 5 }.to_string(), "the peer announced a message of more than 5 bytes"),
+        (Error::AlreadyOpen { id: 4 }.to_string(), "the peer opened stream 4, which is open"),
+        (OpenError::Exhausted.to_string(), "all stream ids have been used"),
+        (OpenError::GoingAway.to_string(), "the session is going away"),
+        (OpenError::Limit { name: "streams", value: 9 }.to_string(), "our limit streams is reached: 9"),
+        (OpenError::Closed.to_string(), "the session has failed"),
+        (WriteError::Unknown.to_string(), "the stream is unknown: reset, or finished by both ends"),
+        (WriteError::Finished.to_string(), "the stream was finished by this end"),
+        (WriteError::Closed.to_string(), "the session has failed"),
+        (UnknownStream.to_string(), "the stream is unknown: reset, or finished by both ends"),
+    ];
+    for (text, expected) in said {
+        assert_eq!(text, expected);
+    }
+}

@@ -107,8 +107,8 @@ impl Dialer {
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        !self.names().is_empty()
-            && (!self.header_sent || self.proposed <= self.turn && self.proposed < self.names().len())
+        let has_next = self.names().get(self.proposed).is_some();
+        has_next && (!self.header_sent || self.proposed <= self.turn)
     }
 
     /// Writes what is due: the header once, and each proposal when its turn has come.

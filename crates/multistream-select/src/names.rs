@@ -230,6 +230,7 @@ mod tests {
             let names: Names = known.iter().map(|name| ProtocolName::try_from(name.as_str()).unwrap()).collect();
             prop_assert_eq!(names.get(asked.as_bytes()).is_some(), known.contains(&asked));
             for name in &names { prop_assert_eq!(names.get(name.as_bytes()), Some(name)); }
+            prop_assert_eq!((&names).into_iter().count(), names.len());
             prop_assert!(names.iter().is_sorted());
         }
     }

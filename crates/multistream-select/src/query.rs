@@ -37,9 +37,6 @@ impl Query {
     }
 
     pub(crate) fn transmit(&mut self, sink: &mut impl Sink) {
-        if !self.header_sent && !self.asked && sink.greeting(LS.as_bytes()) {
-            (self.header_sent, self.asked) = (true, true);
-        }
         self.header_sent = self.header_sent || sink.line(HEADER_LINE);
         self.asked = self.asked || (self.header_sent && sink.text(LS.as_bytes()));
     }

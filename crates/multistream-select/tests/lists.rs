@@ -86,7 +86,11 @@ fn a_list_alone_refuses_nothing() {
     assert_eq!(listener.handle_input(&after_header(b"\x03ls\n")).unwrap(), (24, None));
     assert_eq!((listener.refused(), listener.state()), (None, State::WantsProposal));
     assert_eq!(listener.handle_eof(), Error::Eof);
-    assert_eq!(sent(&mut listener).len(), 20 + 22, "still told");
+    let mut out = Vec::new();
+    assert_eq!(listener.encode(41, &mut out), 20);
+    assert!(listener.is_due(), "the list alone");
+    assert_eq!(sent(&mut listener).len(), 22, "still told");
+    assert!(!listener.is_due());
 }
 
 #[test]

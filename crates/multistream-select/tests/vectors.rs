@@ -268,6 +268,8 @@ fn a_limit_is_exact_and_named() {
 fn no_limit_is_below_the_header() {
     let mut listener = listener().with_limits(Limits { message_bytes: 0, ..Limits::default() });
     assert_eq!(listener.handle_input(&HEADER_LINE[..5]), Ok((0, None)));
+    let exact = multistream::Error::TooLong { limit: HEADER_LINE.len() - 1 };
+    assert_eq!(listener.clone().handle_input(&after_header(b"\x14")), Err(Error::Line(exact)));
     assert_eq!(listener.handle_input(&after_header(b"\x07/noise\n")), Ok((28, agreed(NOISE))));
 }
 
@@ -320,6 +322,17 @@ fn a_query_and_a_listener_are_due_while_they_owe_something() {
     assert_eq!(query.encode(4, &mut out), 4);
     assert!(!query.is_due());
     assert_eq!(out, after_header(b"\x03ls\n"));
+
+    for (input, owed) in [(&b""[..], &b""[..]), (b"\x03/a\n", b"\x03na\n")] {
+        let mut listener = listener();
+        assert!(!listener.is_due());
+        assert!(listener.handle_input(HEADER_LINE).is_ok());
+        assert!(listener.is_due(), "the header");
+        assert_eq!(sent(&mut listener), HEADER_LINE);
+        assert!(listener.handle_input(input).is_ok());
+        assert_eq!(listener.is_due(), !owed.is_empty(), "a refusal alone");
+        assert_eq!(sent(&mut listener), owed);
+    }
 
     let mut listener = listener();
     assert!(!listener.is_due());

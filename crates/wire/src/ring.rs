@@ -15,8 +15,8 @@ const ABSENT: u32 = u32::MAX - 1;
 /// Keys of one [`Slab`](crate::Slab) in order, each at most once.
 ///
 /// Every operation takes constant time, wherever in the queue its key is: the links are a table beside the slab, by the
-/// keys' slots, of 12 bytes each. A key must leave before its slot is used again: one that finds an older key of its slot in
-/// the queue takes that one's place.
+/// keys' slots, of 12 bytes each. A key must leave before its slot is used again: one that finds an older key of its
+/// slot in the queue takes that one's place.
 #[derive(Clone, Debug)]
 pub struct Ring {
     links: Vec<Link>,

@@ -41,10 +41,9 @@ impl core::fmt::Debug for Key {
     }
 }
 
-/// Empties a table of which nothing is in use, and gives its memory back unless it is small: what comes and goes one by
-/// one should not allocate each time.
+/// Gives the memory of a table back of which nothing is in use, unless it is small: what comes and goes one by one
+/// should not allocate each time.
 pub(crate) fn release<T>(table: &mut Vec<T>) {
-    table.clear();
     if table.capacity() > KEPT_SLOTS {
         *table = Vec::new();
     }
@@ -153,6 +152,7 @@ impl<T> Slab<T> {
         self.vacant = Some(key.index);
         self.len -= 1;
         if self.len == 0 {
+            self.slots.clear();
             release(&mut self.slots);
             self.vacant = None;
         }

@@ -22,8 +22,8 @@ impl Default for Config {
 /// Bounds on what a peer can make us hold. A count of 0 counts as 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The receive window that a stream starts with, in bytes: the most of its payload that may be unread. Default
-    /// 256 KiB, which is also the least (the spec fixes the initial window); at most 1 GiB. Stops a peer that sends to a
+    /// The receive window that a stream starts with, in bytes: the most of its payload that may be unread. Default 256
+    /// KiB, which is also the least (the spec fixes the initial window); at most 1 GiB. Stops a peer that sends to a
     /// reader who does not read. A larger one is granted with SYN or ACK, or right behind.
     pub window_bytes: u32,
     /// Up to what size, in bytes, the receive window of a stream grows while its reader keeps up and the window alone
@@ -31,8 +31,8 @@ pub struct Limits {
     /// `window_bytes`, at most 1 GiB. Stops a peer that has its payload read until the window is large, and then sends
     /// to a reader who has stopped.
     pub window_bytes_max: u32,
-    /// What the receive windows of all streams together may grow beyond where they start, in bytes. Default 64 MiB; 0 is
-    /// no growth. A stream that ends gives its part back. Stops the same with many streams.
+    /// What the receive windows of all streams together may grow beyond where they start, in bytes. Default 64 MiB; 0
+    /// is no growth. A stream that ends gives its part back. Stops the same with many streams.
     pub session_window_bytes: usize,
     /// Streams open at a time, counted for each direction. Default 1000. Stops a peer that opens streams without end:
     /// the excess gets RST. Opening more ourselves is an [`OpenError`](crate::OpenError).

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What is left of a frame whose head was read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Body {
     /// Whose it is; `None` if it is to be dropped.
     stream: Option<StreamId>,
@@ -21,8 +21,14 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    fn new(stream: Option<StreamId>, left: u32, fin: bool) -> Option<Self> {
-        (left > 0 || fin).then_some(Self { stream, left, fin })
+    /// A body that is dropped.
+    fn dropped(left: u32) -> Self {
+        Self { stream: None, left, fin: false }
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0 && !self.fin
     }
 }
 
@@ -40,13 +46,13 @@ impl Session {
         let mut used = 0;
         loop {
             let rest = &plain[used..];
-            let (n, event) = if let Some(body) = self.body {
-                let Some(progress) = self.handle_body(body, rest.len()) else { break };
-                progress
-            } else {
+            let (n, event) = if self.body.is_over() {
                 let Some(head) = rest.first_chunk().filter(|_| !self.is_held()) else { break };
                 let event = Header::decode(head).and_then(|header| self.handle_header(now, header));
                 (HEADER_BYTES, event.map_err(|error| self.fail(error))?)
+            } else {
+                let Some(progress) = self.handle_body(rest.len()) else { break };
+                progress
             };
             used += n;
             if event.is_some() {
@@ -66,17 +72,16 @@ impl Session {
         Some(id)
     }
 
-    /// Goes on with a body of which `in_hand` bytes or more are there. `None`: nothing can be done before more come.
-    fn handle_body(&mut self, body: Body, in_hand: usize) -> Option<(usize, Option<Event>)> {
-        let len = in_hand.min(body.left as usize);
-        if len == 0 && body.left > 0 {
+    /// Goes on with the body, of which `in_hand` bytes or more are there. `None`: nothing can be done before more come.
+    fn handle_body(&mut self, in_hand: usize) -> Option<(usize, Option<Event>)> {
+        let len = in_hand.min(self.body.left as usize);
+        if len == 0 && self.body.left > 0 {
             return None;
         }
-        let left = body.left - len as u32;
-        let last = left == 0 && body.fin;
-        self.body = if left == 0 { None } else { Some(Body { left, ..body }) };
+        self.body.left -= len as u32;
+        let last = self.body.left == 0 && core::mem::take(&mut self.body.fin);
         // The stream may have been reset or stopped since the head was read.
-        let Some((stream, stopped)) = body.stream.and_then(|id| Some((id, self.streams.get(id)?.stopped))) else {
+        let Some((stream, stopped)) = self.body.stream.and_then(|id| Some((id, self.streams.get(id)?.stopped))) else {
             return Some((len, None));
         };
         if last {
@@ -154,7 +159,7 @@ impl Session {
         let stream = self.streams.insert(stream);
         self.inbound += 1;
         self.unaccepted += 1;
-        self.body = Body::new(Some(stream), header.body(), fin);
+        self.body = Body { stream: Some(stream), left: header.body(), fin };
         Ok(Some(Event::Opened { stream }))
     }
 
@@ -179,7 +184,7 @@ impl Session {
             self.writers.join(id);
         }
         if stream.receiving != Receiving::Open {
-            self.body = Body::new(None, header.body(), false);
+            self.body = Body::dropped(header.body());
             return Ok(());
         }
         let fin = header.flags.has(Flags::FIN);
@@ -192,17 +197,17 @@ impl Session {
                 self.due.push_back(id);
             }
         }
-        self.body = Body::new(Some(id), header.body(), fin);
+        self.body = Body { stream: Some(id), left: header.body(), fin };
         Ok(())
     }
 
     /// The body of a frame that concerns nobody is dropped, if a peer that follows its windows can have sent it.
     fn drop_body(&mut self, header: Header) -> Result<(), Error> {
-        let (length, limit) = (header.body(), self.largest_window);
+        let (length, limit) = (header.body(), self.growth.largest());
         if length > limit {
             return Err(Error::BodyTooLong { length, limit });
         }
-        self.body = Body::new(None, length, false);
+        self.body = Body::dropped(length);
         Ok(())
     }
 

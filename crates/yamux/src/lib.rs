@@ -40,10 +40,10 @@
 //!
 //! Credit follows the reader: it is given when half of a window has been [consumed](Session::consumed), and never for
 //! what has only arrived. A window that is read within three round trips holds the peer back, and is doubled with that
-//! credit, up to [`Limits::window_bytes_max`] and, for all streams together, [`Limits::session_window_bytes`]. The round
-//! trip is measured by a ping behind such credit, at most every ten seconds: where no half of a window is ever read,
-//! nothing is measured, and where windows may not grow either. Nobody waits for that answer. [`Session::ping`] is one
-//! that somebody waits for: the session fails if it is not answered in time.
+//! credit, up to [`Limits::window_bytes_max`] and, for all streams together, [`Limits::session_window_bytes`]. The
+//! round trip is measured by a ping behind such credit, at most every ten seconds; where no half of a window is ever
+//! read, or windows may not grow, nothing is measured. Nobody waits for that answer. [`Session::ping`] is one that
+//! somebody waits for: the session fails if it is not answered in time.
 //!
 //! # Limits
 //!

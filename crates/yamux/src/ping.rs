@@ -37,8 +37,8 @@ impl Pings {
         true
     }
 
-    /// Queues a ping to measure, unless one is outstanding or the last measurement is fresh. Nobody waits for the answer:
-    /// without one there is no measurement.
+    /// Queues a ping to measure, unless one is outstanding or the last measurement is fresh. Nobody waits for the
+    /// answer: without one there is no measurement.
     pub(crate) fn measure(&mut self, now: Instant) {
         let is_fresh = self.round_trip.is_some_and(|(_, at)| now.since(at) < FRESH);
         if !is_fresh && self.outstanding.is_none() {
@@ -48,7 +48,10 @@ impl Pings {
 
     /// The value of the ping that is to be sent.
     pub(crate) fn due(&self) -> Option<u32> {
-        self.outstanding.filter(|ping| ping.sent.is_none()).map(|ping| ping.value)
+        match &self.outstanding {
+            Some(ping) if ping.sent.is_none() => Some(ping.value),
+            _ => None,
+        }
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {

@@ -13,6 +13,7 @@ use crate::{
     input::Body,
     ping::Pings,
     stream::{Opening, Sending, Stream, Streams},
+    window::Growth,
 };
 
 /// What a session has to say.
@@ -48,8 +49,8 @@ pub enum Event {
         /// From the [`poll_transmit`](Session::poll_transmit) that wrote the ping to its answer.
         rtt: Duration,
     },
-    /// The peer goes away: no stream can be opened from here on, open ones go on if the peer lets them. Those that it had
-    /// not heard of are [reset](Self::Reset).
+    /// The peer goes away: no stream can be opened from here on, open ones go on if the peer lets them. Those that it
+    /// had not heard of are [reset](Self::Reset).
     GoAway {
         /// Why.
         code: GoAway,
@@ -67,10 +68,7 @@ pub struct Session {
     pub(crate) inbound: usize,
     pub(crate) unacknowledged: usize,
     pub(crate) unaccepted: usize,
-    /// What receive windows may still grow, all together.
-    pub(crate) growth_left: usize,
-    /// The largest receive window that any stream has had.
-    pub(crate) largest_window: u32,
+    pub(crate) growth: Growth,
     /// Streams whose SYN is due.
     pub(crate) opening: Ring,
     /// Streams that may owe a frame without payload, and whose SYN was sent.
@@ -80,7 +78,7 @@ pub struct Session {
     pub(crate) resets: VecDeque<u32>,
     pub(crate) pings: Pings,
     /// What is left of the frame that is being received.
-    pub(crate) body: Option<Body>,
+    pub(crate) body: Body,
     pub(crate) goodbye: Option<GoAway>,
     pub(crate) we_go_away: bool,
     pub(crate) they_go_away: bool,
@@ -92,8 +90,7 @@ impl Session {
     pub fn new(role: Role, config: Config) -> Self {
         let limits = config.limits.in_range();
         Self {
-            growth_left: limits.session_window_bytes,
-            largest_window: limits.window_bytes,
+            growth: Growth::new(&limits),
             config: Config { limits, ..config },
             role,
             streams: Streams::default(),
@@ -106,7 +103,7 @@ impl Session {
             writers: Turns::new(),
             resets: VecDeque::new(),
             pings: Pings::default(),
-            body: None,
+            body: Body::default(),
             goodbye: None,
             we_go_away: false,
             they_go_away: false,
@@ -163,23 +160,29 @@ impl Session {
     /// Says that we shall write no more on a stream; reading goes on. FIN follows all that was written, by
     /// [`poll_transmit`](Self::poll_transmit). Doing it again changes nothing.
     pub fn finish(&mut self, id: StreamId) -> Result<(), UnknownStream> {
-        self.accept(id);
         let stream = self.streams.get_mut(id).ok_or(UnknownStream)?;
-        if stream.sending == Sending::Open {
-            stream.sending = Sending::FinDue;
-            stream.parked = false;
-            self.writers.leave(id);
-            self.mark_due(id);
+        if stream.sending != Sending::Open {
+            return Ok(());
         }
+        stream.sending = Sending::FinDue;
+        stream.parked = false;
+        if stream.opening == Opening::Unaccepted {
+            stream.opening = Opening::AckDue;
+            self.unaccepted -= 1;
+        }
+        if stream.opening != Opening::SynDue {
+            self.due.push_back(id);
+        }
+        self.writers.leave(id);
         Ok(())
     }
 
     /// Ends a stream in both directions and forgets it. RST follows all that was written; a peer that has never heard
     /// of the stream gets none.
     pub fn reset(&mut self, id: StreamId) -> Result<(), UnknownStream> {
-        let stream = self.remove(id).ok_or(UnknownStream)?;
-        if stream.opening != Opening::SynDue {
-            self.resets.push_back(stream.wire);
+        let (wire, opening) = self.remove(id).ok_or(UnknownStream)?;
+        if opening != Opening::SynDue {
+            self.resets.push_back(wire);
         }
         Ok(())
     }
@@ -246,7 +249,7 @@ impl Session {
     /// Whether no stream is live, nothing is due and no ping is outstanding: the connection could be closed.
     pub fn is_idle(&self) -> bool {
         self.is_empty()
-            && self.body.is_none()
+            && self.body.is_over()
             && self.resets.is_empty()
             && self.goodbye.is_none()
             && self.pings.owed.is_empty()
@@ -260,8 +263,8 @@ impl Session {
         self.failed.is_none() && (self.resets.len() >= limits.control || self.pings.owed.len() >= limits.pongs)
     }
 
-    /// The receive window of a stream, in bytes: how much of its payload may be unread. It grows while the reader keeps up
-    /// and the window holds the peer back.
+    /// The receive window of a stream, in bytes: how much of its payload may be unread. It grows while the reader keeps
+    /// up and the window holds the peer back.
     pub fn recv_window(&self, id: StreamId) -> Option<u32> {
         Some(self.streams.get(id)?.recv.size())
     }
@@ -299,8 +302,9 @@ impl Session {
         }
     }
 
-    /// Forgets a stream: it leaves every queue, and each count that it was in exactly once.
-    pub(crate) fn remove(&mut self, id: StreamId) -> Option<Stream> {
+    /// Forgets a stream: it leaves every queue, and each count that it was in exactly once. Returns its id on the wire,
+    /// and how far its opening had come.
+    pub(crate) fn remove(&mut self, id: StreamId) -> Option<(u32, Opening)> {
         let stream = self.streams.remove(id)?;
         self.opening.remove(id);
         self.due.remove(id);
@@ -313,16 +317,17 @@ impl Session {
         if !self.is_ours(stream.wire) {
             self.inbound -= 1;
         }
-        self.growth_left += (stream.recv.size() - self.config.limits.window_bytes) as usize;
+        self.growth.give_back(stream.recv.size() - self.config.limits.window_bytes);
         if self.streams.len() == 0 {
             self.opening.release();
             self.due.release();
             self.writers.release();
         }
-        Some(stream)
+        Some((stream.wire, stream.opening))
     }
 
     /// Ends the session: from here on only the goodbye is sent.
+    #[cold]
     pub(crate) fn fail(&mut self, error: Error) -> Error {
         self.failed = Some(error);
         self.goodbye = Some(error.code());

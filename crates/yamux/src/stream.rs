@@ -80,28 +80,23 @@ impl Stream {
         }
     }
 
-    /// The one frame without payload that it owes, if any.
-    pub(crate) fn owed(&self) -> Option<Header> {
-        let fin = if self.sending == Sending::FinDue { Flags::FIN } else { Flags::NONE };
-        let flags = self.opening_flags() | fin;
-        let credit = self.credit();
+    /// The one frame without payload that it owes, if any. It is sent now: nothing is owed after that.
+    pub(crate) fn take_owed(&mut self, now: Instant) -> Option<Header> {
+        let mut flags = self.opening_flags();
+        let mut kind = Kind::WindowUpdate;
+        self.opened();
+        let credit = if core::mem::take(&mut self.credit_due) { self.take_credit(now) } else { 0 };
+        if self.sending == Sending::FinDue {
+            self.sending = Sending::FinSent;
+            flags = flags | Flags::FIN;
+            if credit == 0 {
+                kind = Kind::Data;
+            }
+        }
         if flags == Flags::NONE && credit == 0 {
             return None;
         }
-        let kind = if credit == 0 && fin == Flags::FIN { Kind::Data } else { Kind::WindowUpdate };
         Some(Header { kind, flags, stream: self.wire, length: credit })
-    }
-
-    /// What [`owed`](Self::owed) said has been sent.
-    pub(crate) fn settle(&mut self, now: Instant) {
-        self.opened();
-        if self.credit() > 0 {
-            self.recv.grant(now);
-        }
-        self.credit_due = false;
-        if self.sending == Sending::FinDue {
-            self.sending = Sending::FinSent;
-        }
     }
 
     /// Its SYN or ACK has been sent.
@@ -119,12 +114,12 @@ impl Stream {
 
     /// Whether the credit that is due follows a reader, so that a larger window may be of use.
     pub(crate) fn has_reader(&self) -> bool {
-        self.credit() > 0 && !self.stopped && self.recv.was_read()
+        self.credit_due && !self.stopped && self.receiving == Receiving::Open && self.recv.was_read()
     }
 
     /// Credit is of no use to a peer that has finished.
-    fn credit(&self) -> u32 {
-        if self.credit_due && self.receiving == Receiving::Open { self.recv.read() } else { 0 }
+    fn take_credit(&mut self, now: Instant) -> u32 {
+        if self.receiving == Receiving::Open { self.recv.grant(now) } else { 0 }
     }
 }
 
@@ -186,10 +181,9 @@ mod tests {
     fn one_frame_carries_all_that_is_owed() {
         let mut stream = Stream::new(5, Opening::SynDue, INITIAL_WINDOW_BYTES + 7);
         stream.sending = Sending::FinDue;
-        let owed = stream.owed().unwrap();
+        let owed = stream.take_owed(Instant::ZERO).unwrap();
         assert_eq!(owed.encode(), [0, 1, 0, 5, 0, 0, 0, 5, 0, 0, 0, 7]);
-        stream.settle(Instant::ZERO);
-        assert_eq!(stream.owed(), None);
+        assert_eq!(stream.take_owed(Instant::ZERO), None);
         assert_eq!((stream.opening, stream.sending), (Opening::AwaitsAck, Sending::FinSent));
     }
 }

@@ -5,7 +5,6 @@ use alloc::collections::VecDeque;
 use sanswarm_wire::{Instant, SendBuf};
 
 use crate::{
-    StreamId,
     frame::{Flags, HEADER_BYTES, Header, Kind},
     session::Session,
 };
@@ -38,9 +37,8 @@ impl Session {
             if !frames.put(Header::session(Kind::Ping, Flags::ACK, value)) {
                 return;
             }
-            self.pings.owed.pop_front();
+            pop(&mut self.pings.owed);
         }
-        release(&mut self.pings.owed);
     }
 
     fn transmit_ping(&mut self, now: Instant, frames: &mut Frames<'_>) {
@@ -56,21 +54,23 @@ impl Session {
             if !frames.put(Header { kind: Kind::Data, flags: Flags::RST, stream, length: 0 }) {
                 return;
             }
-            self.resets.pop_front();
+            pop(&mut self.resets);
         }
-        release(&mut self.resets);
     }
 
     fn transmit_opening(&mut self, now: Instant, frames: &mut Frames<'_>) {
-        while self.has_slot()
-            && let Some(id) = self.opening.front()
+        while let Some(id) = self.opening.front()
+            && self.has_slot()
         {
-            let Some(stream) = self.streams.get_mut(id) else { return };
-            if !stream.owed().is_some_and(|header| frames.put(header)) {
+            if !frames.has_room() {
                 return;
             }
-            stream.settle(now);
             self.opening.remove(id);
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if let Some(header) = stream.take_owed(now) {
+                let fits = frames.put(header);
+                debug_assert!(fits, "there was room for it");
+            }
             self.unacknowledged += 1;
             if core::mem::take(&mut stream.parked) {
                 self.writers.join(id);
@@ -79,36 +79,23 @@ impl Session {
     }
 
     fn transmit_due(&mut self, now: Instant, frames: &mut Frames<'_>) {
-        while let Some(id) = self.due.front()
-            && frames.has_room()
-        {
-            self.tune(now, id);
-            let Some(stream) = self.streams.get_mut(id) else { return };
-            if let Some(header) = stream.owed()
-                && !frames.put(header)
-            {
+        while let Some(id) = self.due.front() {
+            if !frames.has_room() {
                 return;
             }
-            stream.settle(now);
             self.due.remove(id);
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if stream.has_reader() {
+                self.growth.tune(now, &mut stream.recv, &mut self.pings);
+            }
+            if let Some(header) = stream.take_owed(now) {
+                let fits = frames.put(header);
+                debug_assert!(fits, "there was room for it");
+            }
             if stream.is_over() {
                 self.remove(id);
             }
         }
-    }
-
-    /// Enlarges the window of a stream that gets credit, if its reader and the peer are held up by it. To know, the time
-    /// of a round trip is measured, by a ping behind the credit; where no half of a window is ever read there is none.
-    fn tune(&mut self, now: Instant, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.has_reader()) else { return };
-        let left = u32::try_from(self.growth_left).unwrap_or(u32::MAX);
-        let max = stream.recv.size().saturating_add(left).min(self.config.limits.window_bytes_max);
-        if max <= stream.recv.size() {
-            return;
-        }
-        self.pings.measure(now);
-        self.growth_left -= stream.recv.tune(now, self.pings.round_trip(), max) as usize;
-        self.largest_window = self.largest_window.max(stream.recv.size());
     }
 
     /// Some peers close on GoAway, so it comes last. All heads are of one length: where another did not fit, it does
@@ -122,9 +109,10 @@ impl Session {
     }
 }
 
-/// Gives the memory of a queue back that has become empty after a flood.
-fn release(queue: &mut VecDeque<u32>) {
-    if queue.capacity() > KEPT_REPLIES {
+/// Takes the first of a queue out, which gives its memory back when it has become empty after a flood.
+fn pop(queue: &mut VecDeque<u32>) {
+    queue.pop_front();
+    if queue.is_empty() && queue.capacity() > KEPT_REPLIES {
         *queue = VecDeque::new();
     }
 }

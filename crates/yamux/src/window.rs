@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use sanswarm_wire::Instant;
 
-use crate::error::Error;
+use crate::{config::Limits, error::Error, ping::Pings};
 
 /// The window that every stream starts with in both directions, in bytes (spec, "Flow control").
 pub const INITIAL_WINDOW_BYTES: u32 = 256 * 1024;
@@ -87,17 +87,13 @@ impl RecvWindow {
         self.read += u32::try_from(n).unwrap_or(u32::MAX).min(unread);
     }
 
-    /// What could be given back.
-    pub(crate) fn read(self) -> u32 {
-        self.read
-    }
-
     /// Whether so much could be given back that it is worth a frame.
     pub(crate) fn is_due(self) -> bool {
         self.read >= self.size / 2
     }
 
-    /// Whether so much was read that it is worth a frame. The first credit of a window that starts large does not count.
+    /// Whether so much was read that it is worth a frame. The first credit of a window that starts large does not
+    /// count.
     pub(crate) fn was_read(self) -> bool {
         self.is_due() && (self.since.is_some() || self.size == INITIAL_WINDOW_BYTES)
     }
@@ -124,10 +120,51 @@ impl RecvWindow {
         growth
     }
 
-    /// All that was read has been given back.
-    pub(crate) fn grant(&mut self, now: Instant) {
-        self.open += core::mem::take(&mut self.read);
-        self.since.get_or_insert(Ticks::at(now));
+    /// Gives all that was read back, and says how much that is.
+    pub(crate) fn grant(&mut self, now: Instant) -> u32 {
+        let credit = core::mem::take(&mut self.read);
+        self.open += credit;
+        if credit > 0 {
+            self.since.get_or_insert(Ticks::at(now));
+        }
+        credit
+    }
+}
+
+/// What the receive windows of a session may grow, all together.
+#[derive(Debug)]
+pub(crate) struct Growth {
+    left: usize,
+    max: u32,
+    /// The largest window that there has been.
+    largest: u32,
+}
+
+impl Growth {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { left: limits.session_window_bytes, max: limits.window_bytes_max, largest: limits.window_bytes }
+    }
+
+    /// Enlarges `window`, to which credit will be given now, if it and nothing else holds the peer back. To know, the
+    /// time of a round trip is measured, by a ping behind the credit.
+    pub(crate) fn tune(&mut self, now: Instant, window: &mut RecvWindow, pings: &mut Pings) {
+        let left = u32::try_from(self.left).unwrap_or(u32::MAX);
+        let max = window.size.saturating_add(left).min(self.max);
+        if max > window.size {
+            pings.measure(now);
+            self.left -= window.tune(now, pings.round_trip(), max) as usize;
+            self.largest = self.largest.max(window.size);
+        }
+    }
+
+    /// A stream has ended whose window had grown by so much.
+    pub(crate) fn give_back(&mut self, bytes: u32) {
+        self.left += bytes as usize;
+    }
+
+    /// The largest window that any stream has had, in bytes.
+    pub(crate) fn largest(&self) -> u32 {
+        self.largest
     }
 }
 
@@ -160,7 +197,8 @@ mod tests {
         window.receive(10).unwrap();
         window.consume(usize::MAX);
         window.consume(1);
-        assert_eq!(window.read(), 10);
+        assert_eq!(window.grant(at(0)), 10);
+        assert_eq!((window.open, window.grant(at(0))), (SIZE, 0));
     }
 
     #[test]

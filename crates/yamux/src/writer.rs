@@ -26,33 +26,41 @@ impl Session {
         if self.failed.is_some() {
             return Err(WriteError::Closed);
         }
-        if self.streams.get(id).ok_or(WriteError::Unknown)?.sending != Sending::Open {
+        let has_slot = self.has_slot();
+        let stream = self.streams.get_mut(id).ok_or(WriteError::Unknown)?;
+        if stream.sending != Sending::Open {
             return Err(WriteError::Finished);
         }
         if data.is_empty() {
             return Ok(0);
         }
-        self.accept(id);
-        let has_slot = self.has_slot();
-        let Some(stream) = self.streams.get_mut(id) else { return Err(WriteError::Unknown) };
-        let was_new = stream.opening == Opening::SynDue;
+        if stream.opening == Opening::Unaccepted {
+            stream.opening = Opening::AckDue;
+            self.unaccepted -= 1;
+            self.due.push_back(id);
+        }
+        let opening = stream.opening;
         let want = data.len().min(allowed(stream, id, &self.writers, has_slot));
-        let taken = append_frames(stream, &data[..want], send);
-        self.writers.saw_room(send.room() > HEADER_BYTES);
+        let (taken, room) = append_frames(stream, &data[..want], send);
+        if taken > 0 && opening == Opening::SynDue {
+            self.unacknowledged += 1;
+            self.opening.remove(id);
+            if stream.credit_due {
+                self.due.push_back(id); // no data frame can carry credit
+            }
+        } else if taken > 0 && opening == Opening::AckDue && !stream.credit_due {
+            self.due.remove(id);
+        }
         let end = if taken == data.len() {
             Wrote::All
         } else if is_blocked(stream, has_slot) {
-            stream.parked = true;
             Wrote::Blocked
         } else {
             Wrote::Short
         };
+        stream.parked = end == Wrote::Blocked;
+        self.writers.saw_room(room > HEADER_BYTES);
         self.writers.wrote(id, &mut stream.turn, taken, end);
-        if was_new && taken > 0 {
-            self.unacknowledged += 1;
-            self.opening.remove(id);
-            self.mark_due(id); // for credit that no data frame can carry
-        }
         Ok(taken)
     }
 
@@ -92,8 +100,8 @@ impl Session {
         }
     }
 
-    /// Takes a stream that was told by [`poll_writable`](Self::poll_writable) and has nothing to write out of the line, so
-    /// that the next is told at once. It keeps its turn.
+    /// Takes a stream that was told by [`poll_writable`](Self::poll_writable) and has nothing to write out of the line,
+    /// so that the next is told at once. It keeps its turn.
     pub fn decline(&mut self, id: StreamId) {
         self.writers.leave(id);
     }
@@ -121,22 +129,23 @@ fn payload_room(send: &SendBuf) -> usize {
     room / WHOLE * FRAME_BYTES + (room % WHOLE).saturating_sub(HEADER_BYTES)
 }
 
-/// Writes as many frames of `data` as there is room for.
-fn append_frames(stream: &mut Stream, data: &[u8], send: &mut SendBuf) -> usize {
-    let mut taken = 0;
+/// Writes as many frames of `data` as there is room for. Returns how much it took, and the room that is left.
+fn append_frames(stream: &mut Stream, data: &[u8], send: &mut SendBuf) -> (usize, usize) {
+    let (mut taken, mut room) = (0, send.room());
     while taken < data.len() {
-        let n = (data.len() - taken).min(FRAME_BYTES).min(send.room().saturating_sub(HEADER_BYTES));
+        let n = (data.len() - taken).min(FRAME_BYTES).min(room.saturating_sub(HEADER_BYTES));
         if n == 0 {
             break;
         }
         let header = Header { kind: Kind::Data, flags: stream.opening_flags(), stream: stream.wire, length: n as u32 };
-        if !send.append(&header.encode()) || !send.append(&data[taken..taken + n]) {
+        if !send.append_parts([&header.encode(), &data[taken..taken + n]]) {
             debug_assert!(false, "the room was there a moment ago");
             break;
         }
         stream.opened();
         taken += n;
+        room = send.room();
     }
     stream.send.spend(taken);
-    taken
+    (taken, room)
 }

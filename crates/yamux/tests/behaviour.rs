@@ -66,6 +66,26 @@ fn a_syn_on_an_open_stream_is_fatal() {
 }
 
 #[test]
+fn ids_come_in_any_order_and_again_after_their_stream_is_over() {
+    let mut session = listener();
+    for id in [u32::MAX, 7, 1, 5] {
+        let stream = opened(&mut session, &head((DATA, SYN, id, 0)));
+        assert_eq!(session.wire_id(stream), Some(id));
+    }
+    events(&mut session, &head((DATA, RST, 7, 0))).unwrap();
+    opened(&mut session, &head((WINDOW_UPDATE, SYN, 7, 0)));
+    assert_eq!(session.len(), 4);
+}
+
+#[test]
+fn a_syn_with_rst_opens_nothing() {
+    let mut session = listener();
+    assert_eq!(events(&mut session, &data(SYN | RST, 1, b"x")), Ok(vec![]));
+    assert_eq!(due(&mut session), []);
+    assert!(session.is_idle());
+}
+
+#[test]
 fn data_after_fin_is_dropped_and_counted() {
     let mut session = listener();
     let stream = opened(&mut session, &head((DATA, SYN, 1, 0)));

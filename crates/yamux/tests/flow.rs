@@ -59,6 +59,37 @@ fn streams_of_ours_are_limited_too() {
 }
 
 #[test]
+fn a_thousand_streams_open_at_once_and_256_syns_are_on_their_way() {
+    let (mut session, mut send) = (dialer(), SendBuf::new(1024 * 1024));
+    let streams: Vec<StreamId> = (0..1000).map(|_| session.open().unwrap()).collect();
+    assert_eq!(session.open(), Err(OpenError::Limit { name: "streams", value: 1000 }));
+    let syns = |heads: &[Head]| heads.iter().filter(|(_, flags, ..)| flags & SYN != 0).count();
+    // The first go out with data, others alone; all have something to write.
+    for stream in &streams {
+        session.write(NOW, *stream, b"hello", &mut send).unwrap();
+    }
+    session.poll_transmit(NOW, &mut send);
+    let sent = heads(send.ready());
+    assert_eq!((sent.len(), syns(&sent)), (256, 256));
+    assert!(streams[256..].iter().all(|stream| session.write_room(*stream, &send) == 0));
+    assert_eq!(session.poll_writable(), None);
+    // Each that is acknowledged, refused or over frees one slot; the next in order is told.
+    let mut expected = 256;
+    for (i, way) in [ACK, RST, ACK | FIN, ACK | RST].into_iter().enumerate() {
+        for kind in [DATA, WINDOW_UPDATE] {
+            send.sent(usize::MAX);
+            let wire = (4 * i + 2 * usize::from(kind) + 1) as u32;
+            events(&mut session, &head((kind, way, wire, 0))).unwrap();
+            session.poll_transmit(NOW, &mut send);
+            assert_eq!(heads(send.ready()), [(WINDOW_UPDATE, SYN, 2 * expected as u32 + 1, 0)]);
+            assert_eq!(session.poll_writable(), Some(streams[expected]));
+            assert_eq!(session.write(NOW, streams[expected], b"hello", &mut send), Ok(5));
+            expected += 1;
+        }
+    }
+}
+
+#[test]
 fn a_pong_tells_the_time_since_the_ping_was_sent() {
     let (mut session, mut send) = (dialer(), SendBuf::default());
     let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);

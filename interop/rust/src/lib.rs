@@ -10,6 +10,7 @@ use std::{io, time::Duration};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub use ours::Ours;
+pub use sanswarm_tokio::core::Muxer;
 pub use theirs::{Said, Theirs, TheirsEvent};
 
 /// What the tests speak on most streams.

@@ -1,12 +1,12 @@
 //! A sanswarm peer with the verbs of [`Theirs`](crate::Theirs).
 
 use sanswarm_tokio::{
-    Event, Events, EventsError, Multiaddr, Node, OpenStreamError, PeerId, PeerInfo, ProtocolName,
+    Event, Events, EventsError, Keypair, Multiaddr, Node, OpenStreamError, PeerId, PeerInfo, ProtocolName,
     core::multiaddr::Protocol,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::{AnyPipe, ECHO, soon};
+use crate::{AnyPipe, ECHO, Muxer, soon};
 
 /// A sanswarm peer that listens on loopback. Dropped, it is gone.
 pub struct Ours {
@@ -19,12 +19,14 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// Starts a node with a new identity.
+    /// Starts a node with a new identity that speaks one muxer.
     ///
     /// # Panics
     /// If it cannot listen.
-    pub async fn start() -> Self {
-        let node = Node::with_new_identity();
+    pub async fn start(muxer: Muxer) -> Self {
+        let mut config = sanswarm_tokio::config(Keypair::generate_ed25519());
+        config.muxers = vec![muxer];
+        let node = Node::new(config).expect("an Ed25519 key signs");
         let events = node.events();
         let (to_test, inbound) = unbounded_channel();
         node.set_stream_handler(ProtocolName::from_static(ECHO), move |stream| {

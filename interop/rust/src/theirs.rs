@@ -1,4 +1,4 @@
-//! A rust-libp2p peer: TCP, Noise, yamux, ping, identify and [`ECHO`](crate::ECHO) streams.
+//! A rust-libp2p peer: TCP, Noise, yamux or mplex, ping, identify and [`ECHO`](crate::ECHO) streams.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
 
-use crate::{AnyPipe, ECHO, THEIR_AGENT, inbound::Inbound, soon};
+use crate::{AnyPipe, ECHO, Muxer, THEIR_AGENT, inbound::Inbound, soon};
 
 #[derive(NetworkBehaviour)]
 #[behaviour(to_swarm = "Said")]
@@ -83,13 +83,13 @@ pub struct Theirs {
 }
 
 impl Theirs {
-    /// Starts a peer that negotiates all layers by `version`.
+    /// Starts a peer that speaks one muxer and negotiates all layers by `version`.
     ///
     /// # Panics
     /// If it cannot listen.
-    pub async fn start(version: Version) -> Self {
+    pub async fn start(version: Version, muxer: Muxer) -> Self {
         let (streams, inbound) = unbounded_channel();
-        let mut swarm = swarm(version, streams);
+        let mut swarm = swarm(version, muxer, streams);
         let loopback = "/ip4/127.0.0.1/tcp/0".parse().expect("an address");
         swarm.listen_on(loopback).expect("loopback can be listened on");
         let (to_task, orders) = unbounded_channel();
@@ -163,13 +163,15 @@ impl Drop for Theirs {
     }
 }
 
-fn swarm(version: Version, streams: UnboundedSender<libp2p::Stream>) -> Swarm<Behaviour> {
+fn swarm(version: Version, muxer: Muxer, streams: UnboundedSender<libp2p::Stream>) -> Swarm<Behaviour> {
     let keypair = identity::Keypair::generate_ed25519();
     let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(version)
-        .authenticate(noise::Config::new(&keypair).expect("an Ed25519 key signs"))
-        .multiplex(yamux::Config::default())
-        .boxed();
+        .authenticate(noise::Config::new(&keypair).expect("an Ed25519 key signs"));
+    let transport = match muxer {
+        Muxer::Mplex => transport.multiplex(libp2p_mplex::Config::default()).boxed(),
+        _ => transport.multiplex(yamux::Config::default()).boxed(),
+    };
     let about = identify::Config::new("/interop/1.0.0".to_owned(), keypair.public());
     let behaviour = Behaviour {
         inbound: Inbound { protocol: StreamProtocol::new(ECHO), streams },

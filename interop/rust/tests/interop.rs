@@ -1,8 +1,8 @@
-//! sanswarm against rust-libp2p. Each test runs in every direction: ours dials, theirs dials and negotiates by V1, and
-//! theirs dials and negotiates by V1Lazy.
+//! sanswarm against rust-libp2p, over yamux and over mplex. Each test runs in every direction: ours dials, theirs dials and
+//! negotiates by V1, and theirs dials and negotiates by V1Lazy.
 
 use futures::future::try_join_all;
-use interop_rust::{AnyPipe, ECHO, Ours, PATIENCE, THEIR_AGENT, Theirs, echo, exchange, payload, soon};
+use interop_rust::{AnyPipe, ECHO, Muxer, Ours, PATIENCE, THEIR_AGENT, Theirs, echo, exchange, payload, soon};
 use libp2p::{core::upgrade::Version, identify, ping, swarm::SwarmEvent};
 use libp2p_stream::OpenStreamError as TheirOpenError;
 use sanswarm_tokio::{CloseReason, Event, OpenStreamError, ProtocolName, core::RefusalCause};
@@ -22,6 +22,11 @@ enum Dialer {
 
 const DIALERS: [Dialer; 3] = [Dialer::Ours, Dialer::Theirs(Version::V1), Dialer::Theirs(Version::V1Lazy)];
 
+/// Every muxer in every direction.
+fn all() -> impl Iterator<Item = (Muxer, Dialer)> {
+    [Muxer::Yamux, Muxer::Mplex].into_iter().flat_map(|muxer| DIALERS.map(|dialer| (muxer, dialer)))
+}
+
 /// A connected pair.
 struct Pair {
     dialer: Dialer,
@@ -31,17 +36,25 @@ struct Pair {
 
 impl Pair {
     async fn connect(dialer: Dialer) -> Self {
+        Self::over(Muxer::Yamux, dialer).await
+    }
+
+    async fn over(muxer: Muxer, dialer: Dialer) -> Self {
         let version = match dialer {
             Dialer::Ours => Version::V1,
             Dialer::Theirs(version) => version,
         };
-        let (mut ours, mut theirs) = (Ours::start().await, Theirs::start(version).await);
+        let (mut ours, mut theirs) = (Ours::start(muxer).await, Theirs::start(version, muxer).await);
         match dialer {
             Dialer::Ours => ours.connect(&theirs.address).await,
             Dialer::Theirs(_) => theirs.connect(&ours.address).await,
         }
         // A lazy dialer calls itself connected before the listener has seen the last of the handshake.
-        ours.next("our side of the connection", |event| matches!(event, Event::Connected { .. }).then_some(())).await;
+        let agreed = ours.next("our side of the connection", |event| match event {
+            Event::Connected { muxer, .. } => Some(muxer),
+            _ => None,
+        });
+        assert_eq!(agreed.await, muxer);
         Self { dialer, ours, theirs }
     }
 
@@ -101,8 +114,8 @@ impl Pair {
 
 #[tokio::test]
 async fn each_pings_the_other() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         let rtt = soon("our ping", pair.ours.node.ping(pair.theirs.id)).await.expect("an answer");
         assert!(rtt < PATIENCE);
         let us = pair.ours.id();
@@ -118,8 +131,8 @@ async fn each_pings_the_other() {
 
 #[tokio::test]
 async fn each_identifies_the_other() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         let us = pair.ours.id();
         let info = soon("their identify", pair.ours.node.identify(pair.theirs.id)).await.expect("a message");
         assert_eq!(info.agent.as_deref(), Some(THEIR_AGENT));
@@ -162,6 +175,20 @@ async fn a_mebibyte_comes_back_when_they_dial_lazily() {
 }
 
 #[tokio::test]
+async fn a_mebibyte_comes_back_over_mplex() {
+    for dialer in DIALERS {
+        Pair::over(Muxer::Mplex, dialer).await.echoes(1, MIB).await;
+    }
+}
+
+#[tokio::test]
+async fn twenty_streams_at_once_over_mplex() {
+    for dialer in DIALERS {
+        Pair::over(Muxer::Mplex, dialer).await.echoes(20, MIB).await;
+    }
+}
+
+#[tokio::test]
 async fn twenty_streams_at_once_when_we_dial() {
     Pair::connect(Dialer::Ours).await.echoes(20, MIB).await;
 }
@@ -179,8 +206,8 @@ async fn twenty_streams_at_once_when_they_dial_lazily() {
 /// The side that did not dial may open streams too.
 #[tokio::test]
 async fn the_listener_of_the_connection_opens_streams() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         pair.dialer = match dialer {
             Dialer::Ours => Dialer::Theirs(Version::V1),
             Dialer::Theirs(_) => Dialer::Ours,
@@ -191,8 +218,8 @@ async fn the_listener_of_the_connection_opens_streams() {
 
 #[tokio::test]
 async fn the_dialer_half_closes_first() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         let dialing = async |mut stream: AnyPipe| {
             stream.write_all(b"question").await?;
             stream.shutdown().await?;
@@ -215,8 +242,8 @@ async fn the_dialer_half_closes_first() {
 
 #[tokio::test]
 async fn the_listener_half_closes_first() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         let dialing = async |mut stream: AnyPipe| {
             let mut greeting = Vec::new();
             stream.read_to_end(&mut greeting).await?;
@@ -275,8 +302,8 @@ async fn what_we_do_not_speak_fails_their_lazy_stream_alone() {
 
 #[tokio::test]
 async fn our_goodbye_is_in_good_order_for_them() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         pair.echoes(1, 1000).await;
         assert_eq!(soon("disconnecting", pair.ours.node.disconnect(pair.theirs.id)).await, 1);
         let reason = pair.ours.next("our end", |event| match event {
@@ -288,32 +315,33 @@ async fn our_goodbye_is_in_good_order_for_them() {
             SwarmEvent::ConnectionClosed { cause, .. } => Some(cause),
             _ => None,
         });
-        // What their yamux makes of a goodbye; a reset would read otherwise.
+        // What their muxer makes of a goodbye; a reset would read otherwise. mplex has none but the end of the bytes.
         let cause = cause.await.map(|cause| cause.to_string());
-        let in_order = cause.as_ref().is_none_or(|cause| cause.contains("connection is closed"));
-        assert!(in_order, "{dialer:?} dials: {cause:?}");
+        let word = if muxer == Muxer::Mplex { "unexpected end of file" } else { "connection is closed" };
+        let in_order = cause.as_ref().is_none_or(|cause| cause.contains(word));
+        assert!(in_order, "{muxer:?}, {dialer:?} dials: {cause:?}");
     }
 }
 
 #[tokio::test]
 async fn their_goodbye_is_in_good_order_for_us() {
-    for dialer in DIALERS {
-        let mut pair = Pair::connect(dialer).await;
+    for (muxer, dialer) in all() {
+        let mut pair = Pair::over(muxer, dialer).await;
         pair.echoes(1, 1000).await;
         pair.theirs.disconnect(pair.ours.id());
         let reason = pair.ours.next("our end", |event| match event {
             Event::Disconnected { reason, .. } => Some(reason),
             _ => None,
         });
-        assert_eq!(reason.await, Ok(CloseReason::Remote), "{dialer:?} dials");
+        assert_eq!(reason.await, Ok(CloseReason::Remote), "{muxer:?}, {dialer:?} dials");
     }
 }
 
 /// A lazy dialer writes to a stream while the listener has not even seen the handshake's end.
 #[tokio::test]
 async fn a_stream_in_the_same_flight_as_the_handshake() {
-    for _ in 0..5 {
-        let (ours, mut theirs) = (Ours::start().await, Theirs::start(Version::V1Lazy).await);
+    for (muxer, _) in all() {
+        let (ours, mut theirs) = (Ours::start(muxer).await, Theirs::start(Version::V1Lazy, muxer).await);
         theirs.connect(&ours.address).await;
         let mut pair = Pair { dialer: Dialer::Theirs(Version::V1Lazy), ours, theirs };
         pair.echoes(1, MIB).await;
