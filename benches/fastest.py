@@ -9,18 +9,22 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 HERE = pathlib.Path(__file__).parent
 OURS = "sanswarm"
 
 
-def add_samples(cases):
-    """To `cases`: of each case and whose bench it is, the fewest nanoseconds, and the bytes if it moves any."""
+def add_samples(cases, since=0.0):
+    """To `cases`, from runs since then: of each case and whose bench it is, the fewest nanoseconds, and the bytes if it
+    moves any."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
     for file in sorted(target.glob("criterion/**/new/sample.json")):
+        if file.stat().st_mtime < since:
+            continue  # of a bench that is no more
         sample = json.loads(file.read_text())
         bench = json.loads((file.parent / "benchmark.json").read_text())
-        fastest = min(time / count for time, count in zip(sample["times"], sample["iters"]))
+        fastest = min(nanos / count for nanos, count in zip(sample["times"], sample["iters"]))
         moved = (bench["throughput"] or {}).get("Bytes")
         rows = cases.setdefault(bench["group_id"], {})
         who = bench["function_id"] or bench["value_str"]
@@ -28,20 +32,21 @@ def add_samples(cases):
 
 
 def print_case(case, rows):
-    peers = [time for who, (time, _) in rows.items() if not who.startswith((OURS, "floor"))]
-    for who, (time, moved) in sorted(rows.items(), key=lambda row: (not row[0].startswith(OURS), row[1][0])):
-        rate = f"{moved / time / 1.073741824:6.2f} GiB/s" if moved else ""
-        ratio = f"{min(peers) / time:6.2f} x the best peer" if peers and who.startswith(OURS) else ""
-        print(f"{case:32} {who:28} {time:14,.1f} ns {rate:12} {ratio}".rstrip())
+    peers = [nanos for who, (nanos, _) in rows.items() if not who.startswith((OURS, "floor"))]
+    for who, (nanos, moved) in sorted(rows.items(), key=lambda row: (not row[0].startswith(OURS), row[1][0])):
+        rate = f"{moved / nanos / 1.073741824:6.2f} GiB/s" if moved else ""
+        ratio = f"{min(peers) / nanos:6.2f} x the best peer" if peers and who.startswith(OURS) else ""
+        print(f"{case:32} {who:28} {nanos:14,.1f} ns {rate:12} {ratio}".rstrip())
 
 
 def main():
     args, cases = sys.argv[1:], {}
     if args[:1] == ["--run"] and len(args) > 2:
         command = ["cargo", "bench", "-p", "sanswarm-benches-layers", "--bench", args[1], "--", "--noplot"]
+        since = time.time()
         for _ in range(int(args[2])):
             subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            add_samples(cases)
+            add_samples(cases, since)
         args = args[3:]
     else:
         add_samples(cases)

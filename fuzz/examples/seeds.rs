@@ -1,7 +1,9 @@
-//! Writes the committed seeds of the targets of negotiation and of three of yamux's: `cargo run --example seeds` in `fuzz`.
+//! Writes the committed seeds of the targets of negotiation and of three of yamux's: `cargo run --example seeds` in
+//! `fuzz`.
 //!
-//! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header says.
-//! Where a format changes, this changes with it, and the seeds are written anew. Files that it does not know it leaves.
+//! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
+//! says. Where a format changes, this changes with it, and the seeds are written anew. Files that it does not know it
+//! leaves.
 
 use std::fs;
 
@@ -120,6 +122,8 @@ fn dialer() {
         put("dialer", name, &[&[0, 5], LIMITS, &list, &[RAW], &wire]);
     }
     put("dialer", "lazy", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
+    put("dialer", "lazy_and_refused", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NA]);
+    put("dialer", "lazy_and_a_fault", &[&[1, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, TLS]);
     put("dialer", "lazy_and_shared", &[&[5, 3], LIMITS, &names(&["/noise"]), &[RAW], HEADER, NOISE, b"\x00\x60"]);
     put("dialer", "no_names", &[&[0, 3], LIMITS, &names(&[]), &[RAW], HEADER]);
     put("dialer", "nested", &[&[0, 3], LIMITS, &names(&["/multistream/1.0.0"]), &[0, 0, 0]]);
@@ -404,6 +408,20 @@ fn yamux_pairs() {
         &[&open, &[OTHER, 0], &small, &[OTHER | 1, 0x31], &there, &back, &flush, &finish, &[OTHER | 4, 1]],
     );
     put("byte_by_byte", 0, &[&open, &small, &[9, 0].repeat(30), &accept, &flush, &[OTHER | 9, 0].repeat(30)]);
+    // Two windows that could both grow, where only one may.
+    let [grow, other] = [large.repeat(3), [2, 0xf1].repeat(3)];
+    put("no_room_for_two_to_grow", 3, &[&open, &open, &grow, &other, &flush, &there, &back, &[12, 99], &grow, &other]);
+    put("reset_before_it_is_acknowledged", 3, &[&open, &small, &there, &[OTHER | 5, 0], &flush, &back, &open, &small]);
+    put(
+        "window_used_up_then_read",
+        0,
+        &[&open, &large, &there, &large, &there, &large, &there, &large, &there, &there],
+    );
+    let one = |n: u8| {
+        let [write, end, accept, finish] = [[1, 0x30 | n], [4, n], [OTHER | 15, n], [OTHER | 4, n]];
+        [&open[..], &write, &end, &flush, &there, &accept, &finish, &flush, &back].concat()
+    };
+    put("one_after_the_other", 3, &[&(0..8).flat_map(one).collect::<Vec<_>>()]);
     put("one_greedy_one_small", 4, &[&open, &open, &large, &[1, 0x01], &[14, 0], &there, &[14, 0], &there, &flush]);
 }
 

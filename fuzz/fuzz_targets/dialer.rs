@@ -1,7 +1,7 @@
 //! A dialer against whatever a listener sends.
 //!
-//! Input: a byte of flags (1: lazy, 2: it asks for the list instead, 4: its names are shared), a byte that seeds the pieces, limits
-//! (`Input::limits`), names (`Input::names`), then what the listener sends (`transcript::read`).
+//! Input: a byte of flags (1: lazy, 2: it asks for the list instead, 4: its names are shared), a byte that seeds the
+//! pieces, limits (`Input::limits`), names (`Input::names`), then what the listener sends (`transcript::read`).
 //!
 //! - The verdict, the bytes used and the bytes sent are those of the plain reference: nothing is used past the message
 //!   that decides, and nothing is sent that was not asked for.

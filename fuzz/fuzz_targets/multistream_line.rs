@@ -5,8 +5,8 @@
 //!
 //! - Reading gives what the plain reference gives, uses no more than is given, and lends the text from the input.
 //! - A verdict on a front of the input never changes with more bytes, whatever they are.
-//! - What is read is written as the same bytes; `encode`, `encoded_len`, `append` and `append_behind` agree, and the last two
-//!   write all or nothing, into a frame or not.
+//! - What is read is written as the same bytes; `encode`, `encoded_len`, `append` and `append_behind` agree, and the
+//!   last two write all or nothing, into a frame or not.
 //! - A limit is exact: one less refuses, any higher gives the same.
 
 #![no_main]

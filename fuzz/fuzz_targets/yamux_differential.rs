@@ -4,8 +4,8 @@
 //!
 //! - After each frame both have told the same: streams opened, payload, ends, resets; both go on, have failed, or were
 //!   left by the peer; and both have answered the same pings.
-//! - Frames that they are documented to take differently are `yamux::differential::DIFFERENCES`, each with its reason and
-//!   with what either side makes of it, which is checked too.
+//! - Frames that they are documented to take differently are `yamux::differential::DIFFERENCES`, each with its reason
+//!   and with what either side makes of it, which is checked too.
 
 #![no_main]
 

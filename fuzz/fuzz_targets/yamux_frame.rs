@@ -1,12 +1,13 @@
 //! Frames as they come to a yamux session, whole and in pieces, against a plain reference.
 //!
-//! Input: a byte of flags (1: a dialer, 2: narrow limits), a byte that seeds the pieces, then operations: see `World::step`.
+//! Input: a byte of flags (1: a dialer, 2: narrow limits), a byte that seeds the pieces, then operations: see
+//! `World::step`.
 //!
-//! - Verdict and events are the reference's, by every head that there is: type, flags, stream and length. The payload is
-//!   that of the input. It is the same whole and in pieces.
-//! - What is sent is whole frames that the spec knows, that read and write as the same bytes, and that are owed: each ping
-//!   answered once, each refused stream reset once, SYN, ACK and FIN once, credit for no more than was read, and for all
-//!   of it when half of the window was read.
+//! - Verdict and events are the reference's, by every head that there is: type, flags, stream and length. The payload
+//!   is that of the input. It is the same whole and in pieces.
+//! - What is sent is whole frames that the spec knows, that read and write as the same bytes, and that are owed: each
+//!   ping answered once, each refused stream reset once, SYN, ACK and FIN once, credit for no more than was read, and
+//!   for all of it when half of the window was read.
 //! - An error stays, and one GoAway with its code is the last that is sent.
 
 #![no_main]
@@ -55,9 +56,9 @@ impl World {
         }
     }
 
-    /// One operation by its first byte modulo 16: 0 to 8 a frame (`yamux::frame`), 9 bytes as they are (how many, then those), 10
-    /// some is read of a stream (its place, two bytes of how much in units of 16), 11 open, 12 finish, 13 reset, 14 stop
-    /// (its place each), 15 GoAway (its code).
+    /// One operation by its first byte modulo 16: 0 to 8 a frame (`yamux::frame`), 9 bytes as they are (how many, then
+    /// those), 10 some is read of a stream (its place, two bytes of how much in units of 16), 11 open, 12 finish, 13
+    /// reset, 14 stop (its place each), 15 GoAway (its code).
     fn step(&mut self, op: u8, input: &mut Input<'_>) {
         match op % 16 {
             0..9 => {

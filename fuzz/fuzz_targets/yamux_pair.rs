@@ -1,15 +1,17 @@
 //! Two yamux sessions against each other, by operations, with bytes carried in any pieces.
 //!
-//! Input: a byte of flags (1: narrow limits at the dialer, 2: at the listener, 4: small send buffers), then operations of
-//! two bytes: see `Pair::step`. At the end all is accepted, written and read that can be, then all streams are finished.
+//! Input: a byte of flags (1: narrow limits at the dialer, 2: at the listener, 4: small send buffers), then operations
+//! of two bytes: see `Pair::step`. At the end all is accepted, written and read that can be, then all streams are
+//! finished.
 //!
 //! - Neither end finds a fault in the other.
 //! - No byte is lost, doubled or reordered, in either direction; nothing comes behind the end, and the end comes once.
-//! - What is unread of a stream is within its window, the window within its limit, and what all windows have grown within
-//!   the session's.
+//! - What is unread of a stream is within its window, the window within its limit, and what all windows have grown
+//!   within the session's.
 //! - `write` takes what `write_room` says, and a stream that could not go on is told when it can: everything wanted is
 //!   written in the end.
-//! - At the end both know the same streams; when all are over both are idle, nothing waits, and the memory is given back.
+//! - At the end both know the same streams; when all are over both are idle, nothing waits, and the memory is given
+//!   back.
 
 #![no_main]
 
@@ -23,7 +25,8 @@ use sanswarm_yamux::{Config, Event, GoAway, Limits, OpenError, Session, StreamId
 /// The most that is written at a time, in bytes.
 const WRITE_BYTES: usize = 100_000;
 
-/// Bytes of no order, once and a piece more: a prime number of them, so that no piece that is lost leaves the rest as it is.
+/// Bytes of no order, once and a piece more: a prime number of them, so that no piece that is lost leaves the rest as
+/// it is.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut state = 1u32;
     let next = |_| {
@@ -85,7 +88,7 @@ impl End {
         if narrow {
             limits = Limits {
                 window_bytes_max: 600_000,
-                session_window_bytes: 700_000,
+                session_window_bytes: 300_000,
                 streams: 4,
                 unacknowledged: 1,
                 unaccepted: 2,
@@ -248,8 +251,8 @@ struct Pair {
 }
 
 impl Pair {
-    /// One operation, of the end that the highest bit names, by the lowest four bits; the second byte says of which stream
-    /// or how much.
+    /// One operation, of the end that the highest bit names, by the lowest four bits; the second byte says of which
+    /// stream or how much.
     fn step(&mut self, op: u8, arg: u8) {
         let (who, now) = (usize::from(op >> 7), self.now);
         let end = &mut self.ends[who];

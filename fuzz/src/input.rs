@@ -66,9 +66,9 @@ impl<'a> Input<'a> {
         core::mem::take(&mut self.0)
     }
 
-    /// A byte that says how many (0 to 23), then that many names of one byte at least: below 0x7f one of [`KNOWN`], 0x7f
-    /// the nested header, below 0xc0 that many bytes as they follow, else a long one whose length follows. What is no
-    /// name is left out.
+    /// A byte that says how many (0 to 23), then that many names of one byte at least: below 0x7f one of [`KNOWN`],
+    /// 0x7f the nested header, below 0xc0 that many bytes as they follow, else a long one whose length follows. What is
+    /// no name is left out.
     pub fn names(&mut self) -> Vec<ProtocolName> {
         let count = self.byte() % 24;
         (0..count).filter_map(|_| self.name()).collect()

@@ -95,7 +95,7 @@ impl Dialer {
         while let Some(name) = self.names().get(self.turn) {
             let Some(line) = decode(&input[used..], limits.message_bytes)? else { return Ok((used, None)) };
             used += line.used;
-            if line.text == name.as_bytes() {
+            if name.is(line.text) {
                 return Ok((used, Some(Outcome::Agreed(name.clone()))));
             }
             if line.text != NA.as_bytes() {

@@ -95,7 +95,7 @@ impl Names {
         let mut slot = hash(name) & mask;
         loop {
             let index = self.table.get(slot)?.checked_sub(1)?;
-            if self.known(index)?.as_bytes() == name {
+            if self.known(index)?.is(name) {
                 return Some(index);
             }
             slot = (slot + 1) & mask;

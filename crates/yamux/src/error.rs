@@ -146,3 +146,44 @@ impl fmt::Display for UnknownStream {
 }
 
 impl core::error::Error for UnknownStream {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_the_peer_did() {
+        let errors = [
+            (Error::Version(3), "the peer sent a yamux frame of version 3, not 0"),
+            (Error::FrameType(9), "the peer sent a yamux frame of unknown type 9"),
+            (Error::StreamZero, "the peer sent a stream's frame for stream 0"),
+            (Error::WrongParity { id: 4 }, "the peer opened stream 4, an id of ours"),
+            (Error::AlreadyOpen { id: 5 }, "the peer opened stream 5, which is open"),
+            (Error::WindowExceeded { length: 7, window: 6 }, "the peer sent 7 bytes where the window had 6 left"),
+            (
+                Error::BodyTooLong { length: 9, limit: 8 },
+                "the peer sent 9 bytes for an unknown stream, more than the window limit of 8",
+            ),
+            (Error::CreditOverflow, "the peer gave more credit than a window can hold"),
+            (Error::PingTimeout { limit: Duration::from_secs(10) }, "the peer did not answer a yamux ping within 10s"),
+        ];
+        for (error, text) in errors {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn who_calls_is_told_why_not() {
+        let limit = OpenError::Limit { name: "streams", value: 1000 };
+        assert_eq!(limit.to_string(), "our limit streams is reached: 1000");
+        assert_eq!(OpenError::Exhausted.to_string(), "all stream ids have been used");
+        assert_eq!(OpenError::GoingAway.to_string(), "the session is going away");
+        assert_eq!(OpenError::Closed.to_string(), "the session has failed");
+        assert_eq!(WriteError::Unknown.to_string(), UnknownStream.to_string());
+        assert_eq!(UnknownStream.to_string(), "the stream is unknown: reset, or finished by both ends");
+        assert_eq!(WriteError::Finished.to_string(), "the stream was finished by this end");
+        assert_eq!(WriteError::Closed.to_string(), "the session has failed");
+    }
+}

@@ -148,6 +148,13 @@ mod tests {
     }
 
     #[test]
+    fn flags_are_joined() {
+        let both = Flags::SYN | Flags::FIN;
+        assert_eq!(both | Flags::SYN, both);
+        assert!(both.has(Flags::SYN) && both.has(Flags::FIN) && !both.has(Flags::ACK) && !Flags::NONE.has(Flags::RST));
+    }
+
+    #[test]
     fn every_code_comes_back() {
         for code in [0, 1, 2, 3, u32::MAX] {
             assert_eq!(GoAway::from_code(code).code(), code);

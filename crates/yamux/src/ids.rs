@@ -142,10 +142,7 @@ mod tests {
     #[test]
     fn ids_of_one_bucket_cost_a_tree_and_no_more_room() {
         let mut ids = Ids::default();
-        // The multiples of what the factor is undone by have the smallest hashes.
-        const UNDO: u32 = 0x0e8b_2f51;
-        assert_eq!(UNDO.wrapping_mul(0x9e37_79b1), 1);
-        let bad: Vec<u32> = (1..=1000).map(|hash| UNDO.wrapping_mul(hash)).collect();
+        let bad: Vec<u32> = (0..1000).map(in_the_first_bucket).collect();
         for (i, wire) in bad.iter().enumerate() {
             ids.insert(*wire, i);
         }
@@ -157,6 +154,45 @@ mod tests {
             assert_eq!(ids.get(wire), None);
         }
         assert_eq!((ids.len, ids.heap_bytes()), (0, 0));
+    }
+
+    /// The `n`-th id whose bucket is the first, in a table of any size.
+    fn in_the_first_bucket(n: u32) -> u32 {
+        // The multiples of what the factor is undone by have the smallest hashes.
+        const UNDO: u32 = 0x0e8b_2f51;
+        assert_eq!(UNDO.wrapping_mul(0x9e37_79b1), 1);
+        UNDO.wrapping_mul(n + 1)
+    }
+
+    #[test]
+    fn a_full_bucket_makes_a_table_grow_that_is_half_full() {
+        let mut ids = Ids::default();
+        for n in 0..9 {
+            ids.insert(in_the_first_bucket(n), 0);
+        }
+        assert_eq!((ids.buckets.len(), ids.overflow.len()), (4, 1), "9 of 16 are too many, 9 of 32 are not");
+        let (mut next, mut elsewhere) = (1, 0);
+        while elsewhere < 6 {
+            if ids.bucket_of(next) > 0 {
+                ids.insert(next, 0);
+                elsewhere += 1;
+            }
+            next += 1;
+        }
+        assert_eq!((ids.len, ids.buckets.len()), (15, 4));
+        ids.insert(in_the_first_bucket(9), 0);
+        assert_eq!((ids.len, ids.buckets.len(), ids.overflow.len()), (16, 7, 2), "16 of 32 are half");
+        assert_eq!(ids.heap_bytes(), 7 * 64 + 2 * 16);
+    }
+
+    #[test]
+    fn two_buckets_are_kept_and_three_are_not() {
+        for (count, heap) in [(1, 64), (9, 128), (40, 0)] {
+            let mut ids = Ids::default();
+            (1..=count).for_each(|wire| ids.insert(wire, 0));
+            (1..=count).for_each(|wire| ids.remove(wire));
+            assert_eq!((ids.len, ids.heap_bytes()), (0, heap));
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ fn frames_are_of_16_kib_and_the_window_ends_them() {
     assert_eq!(session.write(NOW, stream, &payload, &mut send), Ok(0));
     session.poll_transmit(NOW, &mut send);
     assert_eq!(session.poll_writable(), None, "no credit, no turn");
+    events(&mut session, &head((WINDOW_UPDATE, ACK, 1, 0))).unwrap();
+    assert_eq!(session.poll_writable(), None, "an ACK is no credit");
     events(&mut session, &head((WINDOW_UPDATE, ACK, 1, 100))).unwrap();
     assert_eq!(session.poll_writable(), Some(stream));
     assert_eq!(session.write(NOW, stream, &payload, &mut send), Ok(100));

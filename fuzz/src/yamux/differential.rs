@@ -1,4 +1,5 @@
-//! This session beside the registry's `yamux` (rust-libp2p's): the same frames in, the same verdict, events and payload.
+//! This session beside the registry's `yamux` (rust-libp2p's): the same frames in, the same verdict, events and
+//! payload.
 
 use std::{
     cell::RefCell,
@@ -94,11 +95,12 @@ struct Outcome {
     pongs: Vec<u32>,
 }
 
-/// Compares the two on a case; gives the difference that was met, if one was. Then it has been checked that both take it as
-/// documented, and what follows it is not compared.
+/// Compares the two on a case; gives the difference that was met, if one was. Then it has been checked that both take
+/// it as documented, and what follows it is not compared.
 ///
-/// A case is a byte of flags (1: both are dialers, else listeners) and operations by their first byte modulo 16: 0 to 11 a
-/// frame (`yamux::frame`), 12 open, 13 finish, 14 reset (the place of the stream each), 15 bytes as they are, up to the end.
+/// A case is a byte of flags (1: both are dialers, else listeners) and operations by their first byte modulo 16: 0 to
+/// 11 a frame (`yamux::frame`), 12 open, 13 finish, 14 reset (the place of the stream each), 15 bytes as they are, up
+/// to the end.
 pub fn compare(data: &[u8]) -> Option<&'static Difference> {
     let mut input = Input::new(data);
     let role = if input.byte() & 1 == 1 { Role::Dialer } else { Role::Listener };

@@ -92,7 +92,8 @@ pub fn frame(input: &mut Input<'_>) -> Vec<u8> {
     bytes
 }
 
-/// By a byte: below 0x80 that number, below 0xc0 some times `unit`, 0xfe and 0xff a window and one more, else four bytes.
+/// By a byte: below 0x80 that number, below 0xc0 some times `unit`, 0xfe and 0xff a window and one more, else four
+/// bytes.
 fn number(input: &mut Input<'_>, unit: u32) -> u32 {
     match input.byte() {
         near @ 0..0x80 => u32::from(near),
