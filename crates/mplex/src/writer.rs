@@ -116,3 +116,21 @@ fn append_frames(stream: &mut Stream, data: &[u8], send: &mut SendBuf) {
         put(stream.header(Kind::Message, body.len() as u32), body);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::frame::ID_MAX;
+
+    #[test]
+    fn there_is_room_where_the_stream_that_needs_most_can_write() {
+        let most = Stream::ours(ID_MAX);
+        for room in 0..60 {
+            let mut send = SendBuf::new(16 * 1024);
+            assert!(send.append(&vec![0; send.room() - room]));
+            assert_eq!(has_room(&send), payload_room(&most, &send) > 0, "{room}");
+        }
+    }
+}

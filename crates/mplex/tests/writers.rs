@@ -75,6 +75,26 @@ fn a_stream_is_not_opened_where_nothing_of_its_data_fits() {
 }
 
 #[test]
+fn a_stream_that_could_not_write_is_opened_without_data() {
+    let (mut session, mut send) = (dialer(), SendBuf::new(16 * 1024));
+    let stream = session.open().unwrap();
+    assert!(send.append(&vec![0; send.room()]));
+    assert_eq!(write(&mut session, stream, b"data", &mut send), 0);
+    assert_eq!(due(&mut session), [(NEW, 1, 0)]);
+}
+
+#[test]
+fn a_stream_that_is_finished_has_no_room() {
+    let (mut session, send) = (dialer(), SendBuf::default());
+    let stream = session.open().unwrap();
+    assert!(session.write_room(stream, &send) > 0);
+    session.finish(stream).unwrap();
+    assert_eq!(session.write_room(stream, &send), 0);
+    session.reset(stream).unwrap();
+    assert_eq!(session.write_room(stream, &send), 0);
+}
+
+#[test]
 fn who_is_told_that_it_can_write_can() {
     let mut session = listener();
     let stream = opened(&mut session, (1 << 60) - 1);
