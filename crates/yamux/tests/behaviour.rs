@@ -238,7 +238,8 @@ fn an_ack_with_data_leaves_credit_due() {
 
 #[test]
 fn a_session_is_idle_when_nothing_is_live_owed_or_awaited() {
-    let busy: [(&str, fn(&mut Session)); 6] = [
+    type Act = fn(&mut Session);
+    let busy: [(&str, Act); 6] = [
         ("a live stream", |session| assert!(session.open().is_ok())),
         ("half of a body that is dropped", |session| {
             assert_eq!(session.handle_input(NOW, &data(0, 77, b"body")[..14]), Ok((14, None)));
