@@ -261,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn credit_of_nothing_starts_nothing() {
+        let mut window = RecvWindow::new(SIZE);
+        window.grant(at(0));
+        window.receive(SIZE).unwrap();
+        window.consume(SIZE as usize / 2);
+        assert_eq!(window.tune(at(1), ROUND_TRIP, u32::MAX), 0);
+        window.grant(at(1));
+        window.consume(SIZE as usize / 2);
+        assert_eq!(window.tune(at(2), ROUND_TRIP, u32::MAX), 0, "only half since the first credit");
+    }
+
+    #[test]
     fn it_grows_up_to_the_limit() {
         for (max, growth) in [(SIZE + 5, 5), (SIZE, 0), (1, 0), (2 * SIZE, SIZE), (3 * SIZE, SIZE)] {
             let mut window = started();

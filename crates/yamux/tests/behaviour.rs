@@ -3,8 +3,8 @@
 mod common;
 
 use common::*;
-use sanswarm_wire::SendBuf;
-use sanswarm_yamux::{Error, Event, GoAway, OpenError, UnknownStream, WriteError};
+use sanswarm_wire::{Role, SendBuf};
+use sanswarm_yamux::{Config, Error, Event, GoAway, Limits, OpenError, Session, UnknownStream, WriteError};
 
 #[test]
 fn a_version_or_type_that_does_not_exist_is_fatal() {
@@ -200,6 +200,66 @@ fn syn_and_ack_travel_with_data_or_alone() {
     assert_eq!(heads(send.ready()), [(DATA, ACK, 1, 2)]);
     assert_eq!(due(&mut session), [(WINDOW_UPDATE, ACK, 3, 0)]);
     assert_eq!(due(&mut session), []);
+}
+
+#[test]
+fn to_write_or_to_finish_is_to_accept() {
+    let limits = Limits { unaccepted: 1, ..Limits::default() };
+    let mut session = Session::new(Role::Listener, Config { limits, ..Config::default() });
+    let first = opened(&mut session, &head((DATA, SYN, 1, 0)));
+    assert_eq!(session.write(NOW, first, b"", &mut SendBuf::default()), Ok(0));
+    assert_eq!(events(&mut session, &head((DATA, SYN, 3, 0))), Ok(vec![]), "to write nothing is not");
+    assert_eq!(due(&mut session), [(DATA, RST, 3, 0)]);
+    session.finish(first).unwrap();
+    let second = opened(&mut session, &head((DATA, SYN, 5, 0)));
+    assert_eq!(due(&mut session), [(DATA, ACK | FIN, 1, 0)]);
+    let (mut full, mut send) = (SendBuf::default(), SendBuf::default());
+    assert!(full.append(&vec![0; full.room()]));
+    assert_eq!(session.write(NOW, second, b"x", &mut full), Ok(0));
+    let third = opened(&mut session, &head((DATA, SYN, 7, 0)));
+    assert_eq!(due(&mut session), [(WINDOW_UPDATE, ACK, 5, 0)], "without data, since none was taken");
+    session.decline(second);
+    assert_eq!(session.write(NOW, third, b"x", &mut send), Ok(1));
+    opened(&mut session, &head((DATA, SYN, 9, 0)));
+    assert_eq!(heads(send.ready()), [(DATA, ACK, 7, 1)]);
+    assert_eq!(due(&mut session), [], "the ACK went with the data");
+}
+
+#[test]
+fn an_ack_with_data_leaves_credit_due() {
+    let limits = Limits { window_bytes: WINDOW + 9, ..Limits::default() };
+    let mut session = Session::new(Role::Listener, Config { limits, ..Config::default() });
+    let (stream, mut send) = (opened(&mut session, &head((DATA, SYN, 1, 0))), SendBuf::default());
+    session.accept(stream);
+    assert_eq!(session.write(NOW, stream, b"x", &mut send), Ok(1));
+    assert_eq!(heads(send.ready()), [(DATA, ACK, 1, 1)]);
+    assert_eq!(due(&mut session), [(WINDOW_UPDATE, 0, 1, 9)]);
+}
+
+#[test]
+fn a_session_is_idle_when_nothing_is_live_owed_or_awaited() {
+    type Act = fn(&mut Session);
+    let busy: [(&str, Act); 6] = [
+        ("a live stream", |session| assert!(session.open().is_ok())),
+        ("half of a body that is dropped", |session| {
+            assert_eq!(session.handle_input(NOW, &data(0, 77, b"body")[..14]), Ok((14, None)));
+        }),
+        ("a reset that is owed", |session| {
+            let stream = opened(session, &head((DATA, SYN, 1, 0)));
+            session.reset(stream).expect("live");
+        }),
+        ("a goodbye that is owed", |session| session.go_away(GoAway::Normal)),
+        ("a pong that is owed", |session| {
+            assert_eq!(session.handle_input(NOW, &head((PING, SYN, 0, 1))), Ok((12, None)));
+        }),
+        ("a pong that is awaited", |session| assert!(session.ping(NOW))),
+    ];
+    for (what, keep_busy) in busy {
+        let mut session = listener();
+        assert!(session.is_idle() && session.is_empty());
+        keep_busy(&mut session);
+        assert!(!session.is_idle(), "{what}");
+    }
 }
 
 #[test]

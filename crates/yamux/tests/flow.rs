@@ -92,6 +92,18 @@ fn a_thousand_streams_open_at_once_and_256_syns_are_on_their_way() {
 }
 
 #[test]
+fn a_stream_that_waits_for_its_syn_can_finish_and_does_not_overtake() {
+    let limits = Limits { unacknowledged: 1, ..Limits::default() };
+    let mut session = Session::new(Role::Dialer, Config { limits, ..Config::default() });
+    let (_first, second) = (session.open().unwrap(), session.open().unwrap());
+    assert_eq!(due(&mut session), [(WINDOW_UPDATE, SYN, 1, 0)]);
+    session.finish(second).unwrap();
+    assert_eq!(due(&mut session), [], "no slot");
+    events(&mut session, &head((WINDOW_UPDATE, ACK, 1, 0))).unwrap();
+    assert_eq!(due(&mut session), [(DATA, SYN | FIN, 3, 0)]);
+}
+
+#[test]
 fn a_pong_tells_the_time_since_the_ping_was_sent() {
     let (mut session, mut send) = (dialer(), SendBuf::default());
     let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
@@ -159,6 +171,32 @@ fn a_frame_never_crosses_the_end_of_a_sealed_frame() {
     }
     let lengths: Vec<_> = heads(&plain).into_iter().map(|(.., length)| length).collect();
     assert_eq!(lengths, [28, 28, 28, 16]);
+}
+
+#[test]
+fn room_for_a_head_alone_is_no_room() {
+    for (spare, told) in [(HEADER_BYTES, false), (HEADER_BYTES + 1, true)] {
+        let mut session = listener();
+        let mut send = SendBuf::new(16 * 1024);
+        let stream = opened(&mut session, &head((DATA, SYN, 1, 0)));
+        session.accept(stream);
+        due(&mut session);
+        // Once the write itself sees how much is left, and once the flush.
+        assert!(send.append(&vec![0; send.room() - spare]));
+        assert_eq!(session.write(NOW, stream, b"more", &mut send), Ok(usize::from(told)));
+        assert_eq!(session.poll_writable(), None, "nothing is left");
+        send.sent(usize::MAX);
+        assert!(send.append(&vec![0; send.room() - spare]));
+        session.wait_writable(stream);
+        session.poll_transmit(NOW, &mut send);
+        assert_eq!(session.poll_writable(), told.then_some(stream));
+        send.sent(usize::MAX);
+        let most = send.room() - HEADER_BYTES - spare;
+        assert_eq!(session.write(NOW, stream, &vec![0; most], &mut send), Ok(most));
+        assert_eq!(send.room(), spare);
+        session.wait_writable(stream);
+        assert_eq!(session.poll_writable(), told.then_some(stream));
+    }
 }
 
 /// Sends all of `send` to nowhere, and counts payload a stream.

@@ -7,7 +7,7 @@ use common::{
     *,
 };
 use sanswarm_wire::{Role, SendBuf};
-use sanswarm_yamux::{Config, Limits, Session};
+use sanswarm_yamux::{Config, GoAway, Limits, Session};
 
 /// 64 streams, each offered 16 MiB, and readers who have stopped; then they read on.
 #[test]
@@ -117,6 +117,38 @@ fn a_session_that_has_become_idle_gives_its_memory_back() {
     for end in [a, b] {
         assert!(end.session.is_idle());
         assert!(end.session.heap_bytes() <= 2048, "{}", end.session.heap_bytes());
+    }
+}
+
+#[test]
+fn tables_stay_while_streams_are_live() {
+    let mut ends = opened_pair(100);
+    let [a, b] = &mut ends;
+    let before = b.session.heap_bytes();
+    let wire = *a.halves.keys().next().expect("100 streams");
+    a.reset(wire);
+    a.session.poll_transmit(NOW, &mut a.send);
+    carry(NOW, a, b, usize::MAX);
+    assert_eq!((b.session.len(), b.session.heap_bytes()), (99, before));
+}
+
+#[test]
+fn room_for_a_few_replies_is_kept() {
+    for (replies, kept) in [(16, true), (17, false)] {
+        let mut session = dialer();
+        let stream = session.open().unwrap();
+        due(&mut session);
+        session.go_away(GoAway::Normal);
+        due(&mut session);
+        let before = session.heap_bytes();
+        for i in 1..=replies {
+            assert_eq!(events(&mut session, &head((DATA, SYN, 2 * i, 0))), Ok(vec![]));
+        }
+        let while_owed = session.heap_bytes();
+        assert!(while_owed >= before + 4 * replies as usize);
+        assert_eq!(due(&mut session).len(), replies as usize);
+        assert_eq!(session.heap_bytes(), if kept { while_owed } else { before });
+        assert!(session.recv_window(stream).is_some());
     }
 }
 
