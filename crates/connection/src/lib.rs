@@ -67,6 +67,8 @@ mod cipher;
 mod config;
 mod connection;
 mod error;
+#[cfg(feature = "plaintext")]
+pub mod plaintext;
 mod session;
 mod stats;
 mod stream;
