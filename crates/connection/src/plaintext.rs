@@ -16,7 +16,7 @@
 //! use sanswarm_connection::plaintext::Exchange;
 //! use sanswarm_wire::SendBuf;
 //!
-//! let [one, other] = [Keypair::generate_ed25519(), Keypair::generate_ed25519()].map(|keys| keys.public());
+//! let [one, other] = [1, 2].map(|n| Keypair::ed25519_from_bytes([n; 32]).expect("32 bytes").public());
 //! let [mut here, mut there] = [&one, &other].map(|key| Exchange::new(&key.encode_protobuf(), &key.to_peer_id().to_bytes()));
 //! let mut send = SendBuf::default();
 //! there.poll_transmit(&mut send);
@@ -28,7 +28,7 @@
 //! # Ok::<(), sanswarm_connection::plaintext::Error>(())
 //! ```
 
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use bytes::Bytes;
 use libp2p_identity::{PeerId, PublicKey};
@@ -106,12 +106,12 @@ impl Exchange {
             State::Heard => return Ok((0, None)),
             State::Failed(error) => return Err(error),
         }
-        let Some((message, behind)) = whole_message(input).map_err(|error| self.fail(error))? else {
+        let Some(message) = whole_message(input).map_err(|error| self.fail(error))? else {
             return Ok((0, None));
         };
-        let claim = read(message).map_err(|error| self.fail(error))?;
+        let claim = read(&input[message.clone()]).map_err(|error| self.fail(error))?;
         self.state = State::Heard;
-        Ok((input.len() - behind.len(), Some(claim)))
+        Ok((message.end, Some(claim)))
     }
 
     /// Appends our message, if `out` has room for the whole of it. Returns how many bytes that were.
@@ -134,17 +134,17 @@ impl Exchange {
     }
 }
 
-/// The message that `input` begins with, if it is whole, and what is behind it. Its length is judged as soon as it is
-/// there.
-fn whole_message(input: &[u8]) -> Result<Option<(&[u8], &[u8])>, Error> {
+/// Where the first message lies in `input`, if it is whole. Its length is judged as soon as it is there.
+fn whole_message(input: &[u8]) -> Result<Option<Range<usize>>, Error> {
     let (len, rest) = match decode::u64(input) {
         Ok((len, rest)) => (len, rest),
         Err(decode::Error::Insufficient) => return Ok(None),
         Err(decode::Error::Overflow) => return Err(Error::TooLong { limit: MESSAGE_MAX }),
         Err(_) => return Err(Error::Length),
     };
+    let start = input.len() - rest.len();
     match usize::try_from(len) {
-        Ok(len) if len <= MESSAGE_MAX => Ok(rest.split_at_checked(len)),
+        Ok(len) if len <= MESSAGE_MAX => Ok((len <= rest.len()).then_some(start..start + len)),
         _ => Err(Error::TooLong { limit: MESSAGE_MAX }),
     }
 }

@@ -57,7 +57,7 @@ impl<'a> Certificate<'a> {
             let algorithm = sequence(reader)?;
             let signature: BitStringRef<'_> = reader.decode()?;
             let signature = signature.as_bytes().ok_or(CertificateError::Der)?;
-            let found = AnyRef::from_der(body)?.sequence(|reader| Body::parse(reader))?;
+            let found = AnyRef::from_der(body)?.sequence(Body::parse)?;
             if found.algorithm != algorithm {
                 return Err(CertificateError::Der);
             }
