@@ -35,8 +35,6 @@ pub enum Error {
     Signature,
     /// The peer ended it, with the reason that it gave.
     Alert(Alert),
-    /// The peer closed in good order, but in the middle of the handshake.
-    Closed,
 
     // ---- a limit's
     /// The peer sent more than [`Limits::handshake_bytes`](crate::Limits::handshake_bytes) for its handshake, or a
@@ -105,7 +103,6 @@ impl fmt::Display for Error {
             Self::Certificate(error) => write!(f, "TLS certificate: {error}"),
             Self::Signature => f.write_str("TLS certificate not signed by the identity, or not the right one's"),
             Self::Alert(alert) => write!(f, "peer sent the TLS alert {alert}"),
-            Self::Closed => f.write_str("peer closed in the TLS handshake"),
             Self::TooLong { limit } => write!(f, "TLS handshake or record longer than {limit} bytes"),
             Self::KeyUpdates { limit } => write!(f, "more than {limit} TLS key updates without payload"),
             Self::Exhausted => f.write_str("TLS keys used up"),

@@ -13,8 +13,12 @@ use rustls::{
 use sanswarm_wire::{Instant, Role, SendBuf};
 
 use crate::{
-    CertificateError, Cipher, Config, Error, HEADER, RECORD_MAX, cipher::Kernel, config::ALPN, x509::Certificate,
+    Alert, CertificateError, Cipher, Config, Error, HEADER, RECORD_MAX, cipher::Kernel, config::ALPN, x509::Certificate,
 };
+
+/// The record that means nothing in TLS 1.3, and that a dialer sends before its last flight for the sake of middle boxes
+/// (RFC 8446, appendix D.4).
+const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
 
 /// What a peer says of itself, for the caller to verify: `signature` must be that of `identity_key` over `message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,14 +233,17 @@ impl Handshake {
     /// the connection gets all from the first record on, and so judges what is wrong itself.
     fn read_hello(&mut self, mut record: &[u8]) -> Result<(), Error> {
         let Tls::Hello(acceptor) = &mut self.tls else { return Ok(()) };
+        let is_handshake = record[0] == 22;
         acceptor.read_tls(&mut record).map_err(|_| Error::Library)?;
-        let config = match acceptor.accept() {
-            Ok(None) => return Ok(()),
-            Ok(Some(accepted)) => match accepted.client_hello().alpn() {
-                Some(theirs) => self.config.server(self.now, theirs),
-                None => self.config.server(self.now, core::iter::empty()),
-            },
-            Err(_) => self.config.server(self.now, core::iter::empty()),
+        let accepted = match acceptor.accept() {
+            Ok(None) if is_handshake => return Ok(()),
+            Ok(accepted) => accepted,
+            Err(_) => None,
+        };
+        let hello = accepted.as_ref().map(|accepted| accepted.client_hello());
+        let config = match hello.and_then(|hello| hello.alpn()) {
+            Some(theirs) => self.config.server(self.now, theirs),
+            None => self.config.server(self.now, core::iter::empty()),
         };
         self.tls = Tls::Server(UnbufferedServerConnection::new(config)?);
         Ok(())
@@ -256,7 +263,8 @@ impl Handshake {
                 (pump(tls, process, &mut self.incoming, &mut out), !tls.is_handshaking())
             }
         };
-        if result.is_ok() && is_over { &mut self.withheld } else { &mut self.due }.append(&mut out);
+        let waits = result.is_ok() && self.role.is_dialer() && (is_over || out == CHANGE_CIPHER_SPEC);
+        if waits { &mut self.withheld } else { &mut self.due }.append(&mut out);
         result
     }
 
@@ -294,36 +302,44 @@ impl fmt::Debug for Handshake {
     }
 }
 
+type Process<D> = for<'c, 'i> fn(&'c mut UnbufferedConnectionCommon<D>, &'i mut [u8]) -> UnbufferedStatus<'c, 'i, D>;
+
 /// Runs a connection of rustls until it waits. What it wants to send goes to `out`, the alert after an error too.
 fn pump<D>(
     tls: &mut UnbufferedConnectionCommon<D>,
-    process: for<'c, 'i> fn(&'c mut UnbufferedConnectionCommon<D>, &'i mut [u8]) -> UnbufferedStatus<'c, 'i, D>,
+    process: Process<D>,
     incoming: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let mut result = Ok(());
     loop {
         let status = process(tls, incoming);
-        let (discard, mut waits) = (status.discard, false);
+        let discard = status.discard;
+        let mut waits = false;
         match status.state {
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, out)?,
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
             Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => waits = true,
-            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
-                result = result.and(Err(Error::Closed));
-                waits = true;
-            }
+            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => return Err(Error::Alert(Alert::CLOSE_NOTIFY)),
             Ok(_) => return Err(Error::Library), // payload, which comes behind the record that ends the handshake
-            // Once more, without input: there may be an alert to send.
-            Err(error) if result.is_ok() => result = Err(error.into()),
-            Err(_) => waits = true,
+            Err(error) => {
+                drain(tls, process, out);
+                return Err(error.into());
+            }
         }
         incoming.drain(..discard);
-        if result.is_err() {
-            incoming.clear();
-        }
         if waits {
-            return result;
+            return Ok(());
+        }
+    }
+}
+
+/// Takes what a failed connection still has to send: its alert. It must not look at its input again, which it would read
+/// twice, so this asks no more often than there is something.
+fn drain<D>(tls: &mut UnbufferedConnectionCommon<D>, process: Process<D>, out: &mut Vec<u8>) {
+    while tls.wants_write() {
+        let Ok(ConnectionState::EncodeTlsData(data)) = process(tls, &mut []).state else { return };
+        if encode(data, out).is_err() {
+            return;
         }
     }
 }
