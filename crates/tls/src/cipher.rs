@@ -311,3 +311,156 @@ impl fmt::Debug for Cipher {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sanswarm_wire::Instant;
+
+    use super::*;
+    use crate::{CertificateKey, Config, Handshake};
+
+    /// The ciphers of a dialer and of a listener.
+    fn pair() -> (Cipher, Cipher) {
+        let provider = Provider::fastest().unwrap();
+        let mut ends = [Role::Dialer, Role::Listener].map(|role| {
+            let config =
+                Config::new(&CertificateKey::generate(provider).unwrap(), "key", "signature", 1 << 30).unwrap();
+            Handshake::new(role, Arc::new(config), Instant::ZERO).unwrap()
+        });
+        for (from, to) in [(0, 1), (1, 0), (0, 1)] {
+            let mut send = SendBuf::default();
+            ends[from].poll_transmit(&mut send);
+            if ends[to].handle_input(send.ready()).unwrap().1.is_some() {
+                ends[to].handle_verdict(true).unwrap();
+            }
+        }
+        let [a, b] = ends.map(|end| end.finish().unwrap().0);
+        (a, b)
+    }
+
+    /// A record of any type, with zeros behind.
+    fn record(cipher: &mut Cipher, kind: u8, text: &[u8], zeros: usize) -> Vec<u8> {
+        let text = [text, &[kind][..], &vec![0; zeros]].concat();
+        let (last, rest) = text.split_last().unwrap();
+        let mut send = SendBuf::default();
+        // `seal_as` writes the last byte, and no frame is empty; an empty record is made of what is there.
+        send.set_framing(Framing { plain_max: 2 * PLAIN_MAX, ..Cipher::framing() });
+        if rest.is_empty() {
+            let mut text = [*last];
+            let head = [APPLICATION_DATA, 3, 3, 0, 17];
+            let tag = cipher.send.key.seal(cipher.send.nonce().unwrap(), head, &mut text).unwrap();
+            cipher.send.count += 1;
+            return [&head[..], &text, &tag].concat();
+        }
+        assert!(send.append(rest));
+        cipher.seal_as(*last, &mut send).unwrap();
+        send.ready().to_vec()
+    }
+
+    fn open(cipher: &mut Cipher, records: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+        let mut recv = RecvBuf::default();
+        recv.feed(&records.concat());
+        while cipher.open(&mut recv)? {}
+        assert!(recv.sealed_mut().is_empty());
+        Ok(recv.plain().to_vec())
+    }
+
+    #[test]
+    fn padding_is_taken_off() {
+        let (mut a, mut b) = pair();
+        let records = [
+            record(&mut a, APPLICATION_DATA, b"one", 1),
+            record(&mut a, APPLICATION_DATA, b"", 0),
+            record(&mut a, APPLICATION_DATA, b"", 100),
+            record(&mut a, APPLICATION_DATA, b"\0two\0", 16_000),
+        ];
+        assert_eq!(open(&mut b, &records), Ok(b"one\0two\0".to_vec()));
+    }
+
+    #[test]
+    fn the_longest_record_is_read_and_a_longer_one_is_not() {
+        let (mut a, mut b) = pair();
+        let longest = record(&mut a, APPLICATION_DATA, b"x", PLAIN_MAX - 1);
+        assert_eq!(open(&mut b, &[longest]), Ok(b"x".to_vec()));
+        let longer = record(&mut a, APPLICATION_DATA, b"x", PLAIN_MAX);
+        assert_eq!(open(&mut b, &[longer]), Err(Error::TooLong { limit: PLAIN_MAX }));
+    }
+
+    #[test]
+    fn what_may_not_come_is_refused() {
+        for (kind, text, error) in [
+            (0, &[0; 5][..], Error::Unexpected), // no type at all
+            (20, &[1], Error::Unexpected),       // change_cipher_spec
+            (24, &[1], Error::Unexpected),       // heartbeat
+            (ALERT, &[], Error::Malformed),
+            (ALERT, &[2], Error::Malformed),
+            (ALERT, &[2, 40, 2], Error::Malformed),
+            (ALERT, &[1, 40], Error::Alert(Alert(40))),
+            (HANDSHAKE, &[], Error::Unexpected),
+            (HANDSHAKE, &[1, 0, 0, 1, 0], Error::Unexpected),
+        ] {
+            let (mut a, mut b) = pair();
+            let records = [record(&mut a, kind, text, 0)];
+            assert_eq!(open(&mut b, &records), Err(error), "{kind} {text:?}");
+            assert_eq!(open(&mut b, &[]), Err(error), "sticky");
+        }
+    }
+
+    #[test]
+    fn nothing_may_come_between_the_parts_of_a_message() {
+        for kind in [APPLICATION_DATA, ALERT] {
+            let (mut a, mut b) = pair();
+            let part = record(&mut a, HANDSHAKE, &UPDATE[..2], 0);
+            assert_eq!(open(&mut b, &[part]), Ok(Vec::new()));
+            let other = record(&mut a, kind, &[1, 0], 0);
+            assert_eq!(open(&mut b, &[other]), Err(Error::Unexpected));
+        }
+    }
+
+    #[test]
+    fn a_user_who_canceled_is_no_error() {
+        let (mut a, mut b) = pair();
+        let records = [record(&mut a, ALERT, &[1, 90], 0), record(&mut a, ALERT, &[1, 0], 0)];
+        assert_eq!(open(&mut b, &records), Ok(Vec::new()));
+        assert!(b.is_closed());
+    }
+
+    fn sealed(cipher: &mut Cipher, text: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut send = SendBuf::default();
+        send.set_framing(Cipher::framing());
+        assert!(send.append(text));
+        cipher.seal(&mut send)?;
+        Ok(send.ready().to_vec())
+    }
+
+    #[test]
+    fn keys_change_when_half_of_what_is_safe_is_sealed() {
+        let (mut a, mut b) = pair();
+        assert_eq!(a.send.limit, 1 << 24, "AES-GCM");
+        (a.send.count, b.recv.count) = ((1 << 23) - 2, (1 << 23) - 2);
+        let plain = sealed(&mut a, b"one").unwrap();
+        let with_update = sealed(&mut a, b"two").unwrap();
+        assert_eq!((plain.len(), with_update.len()), (25, 25 + 27));
+        assert_eq!((a.send.count, a.send.limit), (0, 1 << 24));
+        let three = sealed(&mut a, b"three").unwrap();
+        assert_eq!(open(&mut b, &[plain, with_update, three]), Ok(b"onetwothree".to_vec()));
+        assert_eq!(b.recv.count, 1);
+    }
+
+    #[test]
+    fn used_up_keys_seal_nothing() {
+        let (mut a, _) = pair();
+        for count in [1 << 24, u64::MAX] {
+            a.send.count = count;
+            assert_eq!(sealed(&mut a, b"x"), Err(Error::Exhausted));
+        }
+        a.recv.count = u64::MAX;
+        let mut recv = RecvBuf::default();
+        recv.feed(&[23, 3, 3, 0, 17]);
+        recv.feed(&[0; 17]);
+        assert_eq!(a.open(&mut recv), Err(Error::Exhausted));
+    }
+}

@@ -166,7 +166,8 @@ fn protocols_decide_as_the_spec_says() {
         let mut theirs = Peer { protocols: offered.clone(), ..Peer::default() }.client();
         match talk(&mut ours, &mut theirs) {
             Ok(_) => {
-                assert_eq!(Ok(ours.finish().unwrap().1.muxer.as_deref()), agreed.map(|name| name.map(str::as_bytes)))
+                let muxer = ours.finish().unwrap().1.muxer;
+                assert_eq!(Ok(muxer.as_deref()), agreed.map(|name| name.map(str::as_bytes)));
             }
             Err(error) => {
                 assert_eq!(Err(error), agreed, "{offered:?}");
@@ -296,8 +297,7 @@ fn just_one_certificate_is_accepted() {
 #[test]
 fn a_stolen_certificate_is_refused() {
     for role in [Role::Dialer, Role::Listener] {
-        let mut peer = Peer::default();
-        peer.certificates = vec![Recipe::default().make().der];
+        let peer = Peer { certificates: vec![Recipe::default().make().der], ..Peer::default() };
         let mut theirs = if role.is_dialer() { peer.server() } else { peer.client() };
         assert_eq!(talk(&mut end(role), &mut theirs), Err(Error::Authentication), "{role:?}");
     }
