@@ -30,18 +30,22 @@ impl Provider {
 
     /// What rustls needs, with suites of TLS 1.3 only, or `None` if it is not built in.
     pub(crate) fn crypto(self) -> Option<CryptoProvider> {
-        let mut crypto = match self {
-            #[cfg(feature = "aws-lc-rs")]
-            Self::AwsLc => rustls::crypto::aws_lc_rs::default_provider(),
-            #[cfg(feature = "ring")]
-            Self::Ring => rustls::crypto::ring::default_provider(),
-            #[cfg(not(all(feature = "aws-lc-rs", feature = "ring")))]
-            _ => return None,
-        };
+        let mut crypto = self.all()?;
         crypto.cipher_suites.retain(|suite| suite.tls13().is_some());
         // The fastest where the processor knows AES, and as safe as the others.
         crypto.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
         Some(crypto)
+    }
+
+    fn all(self) -> Option<CryptoProvider> {
+        match self {
+            #[cfg(feature = "aws-lc-rs")]
+            Self::AwsLc => Some(rustls::crypto::aws_lc_rs::default_provider()),
+            #[cfg(feature = "ring")]
+            Self::Ring => Some(rustls::crypto::ring::default_provider()),
+            #[cfg(not(all(feature = "aws-lc-rs", feature = "ring")))]
+            _ => None,
+        }
     }
 
     /// A new P-256 key as PKCS#8, or `None` if the provider is not built in or has no random numbers.

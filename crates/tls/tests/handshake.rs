@@ -187,7 +187,7 @@ fn cut_repeated_and_swapped_flights_are_refused_or_waited_for() {
         let only = |change: fn(&mut Vec<u8>)| {
             tampered(move |n, bytes| {
                 if n == flight {
-                    change(bytes)
+                    change(bytes);
                 }
             })
         };
