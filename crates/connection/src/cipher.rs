@@ -2,7 +2,7 @@
 
 use sanswarm_wire::{RecvBuf, SendBuf};
 
-use crate::Error;
+use crate::{Direction, Error, transcript::Transcript};
 
 /// What lies between the socket and the muxer.
 #[derive(Debug)]
@@ -15,8 +15,9 @@ pub(crate) enum Cipher {
 
 impl Cipher {
     /// Reveals the next frame; `false` if none is whole.
-    pub(crate) fn open(&mut self, recv: &mut RecvBuf) -> Result<bool, Error> {
-        match self {
+    pub(crate) fn open(&mut self, recv: &mut RecvBuf, transcript: &mut Transcript) -> Result<bool, Error> {
+        let (plain, sealed) = (recv.plain().len(), recv.sealed_mut().len());
+        let opened = match self {
             Self::Plain => {
                 let some = !recv.sealed_mut().is_empty();
                 recv.reveal_all();
@@ -24,17 +25,25 @@ impl Cipher {
             }
             #[cfg(feature = "noise")]
             Self::Noise(cipher) => cipher.open(recv).map_err(Error::Noise),
+        }?;
+        if opened && !matches!(self, Self::Plain) {
+            let (plain, sealed) = (recv.plain().len() - plain, sealed - recv.sealed_mut().len());
+            transcript.sealed(Direction::Inbound, plain, sealed);
         }
+        Ok(opened)
     }
 
     /// Seals the open frame, if there is one.
     #[cfg_attr(not(feature = "noise"), allow(unused_variables))]
-    pub(crate) fn seal(&mut self, send: &mut SendBuf) -> Result<(), Error> {
+    pub(crate) fn seal(&mut self, send: &mut SendBuf, transcript: &mut Transcript) -> Result<(), Error> {
+        let (plain, before) = (send.open_frame().map_or(0, |text| text.len()), send.total());
         match self {
-            Self::Plain => Ok(()),
+            Self::Plain => return Ok(()),
             #[cfg(feature = "noise")]
-            Self::Noise(cipher) => cipher.seal(send).map(|_| ()).map_err(Error::Noise),
+            Self::Noise(cipher) => drop(cipher.seal(send).map_err(Error::Noise)?),
         }
+        transcript.sealed(Direction::Outbound, plain, (send.total() - before) as usize);
+        Ok(())
     }
 
     /// Makes `send` build the frames of this cipher. Called again it changes nothing.

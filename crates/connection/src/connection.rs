@@ -1,5 +1,6 @@
 //! The connection: phases, the calls of its driver and of its user, and its end.
 
+use core::fmt;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::{
     session::Session,
     stats::{Stats, Turns},
     streams::Streams,
+    transcript::{Entry, Layer, Level, What},
     upgrade::{Step, Upgrade},
 };
 
@@ -77,13 +79,48 @@ pub enum Event {
     },
 }
 
-/// Who ended a connection that ended in good order.
+/// Who ended a connection that ended in good order, and by what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// We did, by [`Connection::close`].
     Local,
     /// The peer did, while no stream was open.
-    Remote,
+    Remote(Goodbye),
+}
+
+/// How a peer says that it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Goodbye {
+    /// By the muxer's own message: it takes no new streams, and none is left.
+    GoAway,
+    /// By the end of its bytes.
+    Eof,
+}
+
+impl CloseReason {
+    /// A name for machines that stays the same over versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Local => "closed-by-us",
+            Self::Remote(Goodbye::GoAway) => "go-away",
+            Self::Remote(Goodbye::Eof) => "closed-by-peer",
+        }
+    }
+
+    /// Who did it: the peer (inbound) or we (outbound).
+    pub fn by(&self) -> Direction {
+        if let Self::Local = self { Direction::Outbound } else { Direction::Inbound }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "we closed the connection",
+            Self::Remote(Goodbye::GoAway) => "the peer said good-bye and no stream was left",
+            Self::Remote(Goodbye::Eof) => "the peer closed the connection",
+        })
+    }
 }
 
 /// How sure a new stream is before payload goes out on it.
@@ -177,6 +214,18 @@ impl Connection {
         matches!(self.phase, Phase::Streams) && self.streams.is_held()
     }
 
+    /// Writes down what is said from now on, to be taken by [`poll_transcript`](Self::poll_transcript). Off by default. Set it
+    /// before the first byte: frames of a muxer that has begun are not shown.
+    pub fn set_transcript(&mut self, level: Level) {
+        self.streams.transcript.set_level(level);
+    }
+
+    /// The next entry of the transcript. At most [`ENTRIES_MAX`](crate::transcript::ENTRIES_MAX) wait here; what comes then is
+    /// only counted.
+    pub fn poll_transcript(&mut self) -> Option<Entry> {
+        self.streams.transcript.poll()
+    }
+
     /// Counts of this connection.
     pub fn stats(&self) -> Stats {
         self.turns.stats(self.streams.len())
@@ -191,6 +240,7 @@ impl Connection {
     /// sending, until [`hangup`](Self::hangup) says to close.
     pub fn poll_event(&mut self, now: Instant, recv: &mut RecvBuf) -> Result<Option<Event>, Error> {
         self.turns.received(recv.total());
+        self.streams.transcript.at(now, self.turns.round_trips());
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -219,7 +269,8 @@ impl Connection {
     pub fn poll_transmit(&mut self, now: Instant, send: &mut SendBuf) -> usize {
         let before = send.total();
         self.cipher.frame(send);
-        let result = self.transmit(now, send).and_then(|()| self.cipher.seal(send));
+        self.streams.transcript.at(now, self.turns.round_trips());
+        let result = self.transmit(now, send).and_then(|()| self.seal(send));
         if let Err(error) = result {
             self.end(now, Err(error));
         }
@@ -307,6 +358,7 @@ impl Connection {
             return Err(WriteError::Closed);
         }
         self.cipher.frame(send);
+        self.streams.transcript.at(now, self.turns.round_trips());
         self.streams.prepare_write(now, id, send)?;
         let mut done = 0;
         while done < data.len() {
@@ -315,7 +367,7 @@ impl Connection {
             if done == data.len() || !send.frame_is_full(FRAME_ROOM_MIN) {
                 break;
             }
-            if let Err(error) = self.cipher.seal(send) {
+            if let Err(error) = self.seal(send) {
                 self.end(now, Err(error));
                 return Err(WriteError::Closed);
             }
@@ -323,6 +375,7 @@ impl Connection {
         if done < data.len() {
             done += self.streams.write(now, id, &data[done..], send);
         }
+        self.streams.transcript.sent_frames(send);
         self.turns.sent(send.total());
         Ok(done)
     }
@@ -377,11 +430,20 @@ impl Connection {
         self.turns.mark(now, secured, ready);
     }
 
+    /// Seals the open frame, of which the transcript has seen all.
+    fn seal(&mut self, send: &mut SendBuf) -> Result<(), Error> {
+        let transcript = &mut self.streams.transcript;
+        transcript.sent_frames(send);
+        self.cipher.seal(send, transcript)?;
+        transcript.skip_sent(send);
+        Ok(())
+    }
+
     /// Uses one piece of the input. `Ok(false)` means that more is needed.
     fn step(&mut self, now: Instant, recv: &mut RecvBuf) -> Result<bool, Error> {
         match &mut self.phase {
             Phase::Upgrade(upgrade) => {
-                let step = upgrade.step(recv, &mut self.cipher)?;
+                let step = upgrade.step(recv, &mut self.cipher, &mut self.streams.transcript)?;
                 self.start_streams();
                 match step {
                     Step::Idle => Ok(false),
@@ -396,7 +458,7 @@ impl Connection {
                 if self.streams.step(now, recv, &mut self.events)? {
                     return Ok(true);
                 }
-                self.cipher.open(recv)
+                self.cipher.open(recv, &mut self.streams.transcript)
             }
             Phase::Ended { .. } => Ok(false),
         }
@@ -406,6 +468,7 @@ impl Connection {
     fn start_streams(&mut self) {
         let Phase::Upgrade(upgrade) = &self.phase else { return };
         if let (Some(muxer), true, false) = (upgrade.muxer(), upgrade.is_settled(), self.streams.has_session()) {
+            self.streams.transcript.start_frames(muxer, Direction::of_dialer(self.role));
             self.streams.start(Session::new(muxer, self.role, &self.config.limits), &mut self.events);
         }
     }
@@ -413,6 +476,8 @@ impl Connection {
     fn ready(&mut self) {
         let Phase::Upgrade(upgrade) = &self.phase else { return };
         if let (Some(peer), Some(muxer)) = (upgrade.peer(), upgrade.muxer()) {
+            let security = upgrade.security();
+            self.streams.transcript.tell(Direction::Inbound, Layer::Connection, 0, || What::Ready(security, muxer));
             // Streams opened early may have failed; their events come behind this one.
             self.events.push_front(Event::Ready { peer, security: upgrade.security(), muxer });
             self.phase = Phase::Streams;
@@ -421,7 +486,7 @@ impl Connection {
 
     fn transmit(&mut self, now: Instant, send: &mut SendBuf) -> Result<(), Error> {
         if let Phase::Upgrade(upgrade) = &mut self.phase {
-            upgrade.poll_transmit(send, &mut self.cipher)?;
+            upgrade.poll_transmit(send, &mut self.cipher, &mut self.streams.transcript)?;
             if !upgrade.is_settled() {
                 return Ok(());
             }
@@ -452,11 +517,11 @@ impl Connection {
                 None => return false,
             },
             Phase::Streams if self.streams.is_held() => return false,
+            Phase::Streams if self.streams.is_drained() => Ok(CloseReason::Remote(Goodbye::GoAway)),
             Phase::Streams if recv.is_eof() => match self.streams.running() {
-                0 if recv.is_empty() => Ok(CloseReason::Remote),
+                0 if recv.is_empty() => Ok(CloseReason::Remote(Goodbye::Eof)),
                 streams => Err(Error::Eof { stage: Stage::Streams, streams, offered: Vec::new() }),
             },
-            Phase::Streams if self.streams.is_drained() => Ok(CloseReason::Remote),
             _ => return false,
         };
         self.eof = recv.is_eof();
@@ -470,6 +535,9 @@ impl Connection {
             session.go_away();
         }
         let deadline = now + self.config.limits.close_timeout;
+        let transcript = &mut self.streams.transcript;
+        let by = result.as_ref().map_or_else(Error::by, CloseReason::by);
+        transcript.tell(by, Layer::Connection, 0, || What::Ended(result.clone()));
         self.phase = Phase::Ended { result, deadline, overdue: false, told: false };
     }
 

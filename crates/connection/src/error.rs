@@ -6,6 +6,8 @@ use libp2p_identity::PeerId;
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select as select;
 
+use crate::Direction;
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -75,6 +77,11 @@ pub enum Error {
     /// The same of mplex.
     #[cfg(feature = "mplex")]
     Mplex(sanswarm_mplex::Error),
+    /// The peer's muxer ended the session because of a fault that it saw.
+    GoneAway {
+        /// What it saw: 1 a breach of the protocol by us, 2 a fault of its own, others are not defined.
+        code: u32,
+    },
     /// A stage did not end in time.
     Timeout {
         /// The stage.
@@ -113,6 +120,17 @@ impl Error {
             Self::Yamux(_) => Stage::Streams,
             #[cfg(feature = "mplex")]
             Self::Mplex(_) => Stage::Streams,
+            Self::GoneAway { .. } => Stage::Streams,
+        }
+    }
+
+    /// Who ended the connection: the peer, by ending its bytes or by an error of its muxer's (inbound), or we, by a rule or
+    /// a limit (outbound).
+    pub fn by(&self) -> Direction {
+        match self {
+            Self::Eof { .. } => Direction::Inbound,
+            Self::GoneAway { .. } => Direction::Inbound,
+            _ => Direction::Outbound,
         }
     }
 
@@ -130,6 +148,7 @@ impl Error {
             Self::Yamux(_) => "yamux",
             #[cfg(feature = "mplex")]
             Self::Mplex(_) => "mplex",
+            Self::GoneAway { .. } => "gone-away",
             Self::Timeout { .. } => "timeout",
             Self::Eof { .. } => "eof",
             Self::NotBuiltIn { .. } => "not-built-in",
@@ -161,6 +180,9 @@ impl fmt::Display for Error {
             Self::Yamux(error) => write!(f, "yamux: {error}"),
             #[cfg(feature = "mplex")]
             Self::Mplex(error) => write!(f, "mplex: {error}"),
+            Self::GoneAway { code: 1 } => f.write_str("streams: the peer says that we broke the muxer's protocol"),
+            Self::GoneAway { code: 2 } => f.write_str("streams: the peer says that it has a fault of its own"),
+            Self::GoneAway { code } => write!(f, "streams: the peer ended the session with code {code}"),
             Self::Timeout { stage, after, offered } => {
                 write!(f, "{stage}: not done within {after:?}{}", Offer(offered))
             }
