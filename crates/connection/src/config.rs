@@ -135,6 +135,7 @@ pub struct Config {
     pub(crate) security_names: Offer,
     pub(crate) muxer_names: Offer,
     pub(crate) limits: Limits,
+    pub(crate) asks: bool,
 }
 
 /// The same names as a dialer offers them and as a listener looks them up.
@@ -176,12 +177,31 @@ impl Config {
             security,
             muxers,
             limits,
+            asks: false,
         })
+    }
+
+    /// The same, but a dialer whose muxers were all refused asks the peer for its list before it gives up, so that
+    /// [`Error::NothingInCommon`](crate::Error::NothingInCommon) can tell both. It costs a failure one round trip more, and
+    /// works where no stream is opened before [`Event::Ready`](crate::Event::Ready).
+    #[must_use]
+    pub fn asking(self) -> Self {
+        Self { asks: true, ..self }
     }
 
     /// The peer id of this node.
     pub fn local(&self) -> PeerId {
         self.local
+    }
+
+    /// The names of the security protocols, in the order in which they are offered.
+    pub fn security(&self) -> &[ProtocolName] {
+        &self.security_names.list
+    }
+
+    /// The names of the muxers, in the order in which they are offered.
+    pub fn muxers(&self) -> &[ProtocolName] {
+        &self.muxer_names.list
     }
 
     /// The limits of each connection.

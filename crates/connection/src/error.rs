@@ -134,6 +134,20 @@ impl Error {
         }
     }
 
+    /// What we offer at the stage, where the failure has to do with that.
+    pub fn offered(&self) -> Option<&[ProtocolName]> {
+        match self {
+            Self::Negotiation { offered, .. } | Self::NothingInCommon { offered, .. } => Some(offered),
+            Self::Timeout { offered, .. } | Self::Eof { offered, .. } if !offered.is_empty() => Some(offered),
+            _ => None,
+        }
+    }
+
+    /// What the peer has at the stage, as far as it has said.
+    pub fn remote(&self) -> &[String] {
+        if let Self::NothingInCommon { remote, .. } = self { remote } else { &[] }
+    }
+
     /// A name for machines that stays the same over versions.
     pub fn code(&self) -> &'static str {
         match self {

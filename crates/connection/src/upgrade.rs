@@ -208,9 +208,10 @@ impl Upgrade {
 
     /// Feeds the negotiator. Gives the index of what was agreed on in the offer of the stage.
     fn negotiate(&mut self, recv: &mut RecvBuf, transcript: &mut Transcript) -> Result<(Step, Option<usize>), Error> {
+        let config = self.config.clone();
         let offer = match self.stage {
-            Stage::Security | Stage::Handshake => &self.config.security_names,
-            Stage::Muxer | Stage::Streams => &self.config.muxer_names,
+            Stage::Security | Stage::Handshake => &config.security_names,
+            Stage::Muxer | Stage::Streams => &config.muxer_names,
         };
         let fault = |cause| Error::Negotiation { stage: self.stage, cause, offered: offer.list.to_vec() };
         let input = recv.plain();
@@ -227,12 +228,26 @@ impl Upgrade {
         recv.consume(used);
         match outcome {
             Some(Outcome::Agreed(name)) => Ok((Step::Progress, offer.list.iter().position(|n| *n == name))),
-            Some(Outcome::Refused | Outcome::Listed(_)) => {
-                Err(Error::NothingInCommon { stage: self.stage, offered: offer.list.to_vec(), remote: Vec::new() })
+            Some(Outcome::Refused) if self.asks() => Ok((Step::Progress, None)),
+            Some(outcome) => {
+                let remote = match outcome {
+                    Outcome::Listed(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
+                    _ => Vec::new(),
+                };
+                Err(Error::NothingInCommon { stage: self.stage, offered: offer.list.to_vec(), remote })
             }
             None if used > 0 => Ok((Step::Progress, None)),
             None => Ok((Step::Idle, None)),
         }
+    }
+
+    /// Asks a peer that refused all muxers for its own, if that is wanted and nothing of a muxer's has been sent.
+    fn asks(&mut self) -> bool {
+        let asks = self.config.asks && self.stage == Stage::Muxer && self.negotiator.ask();
+        if asks {
+            self.muxer = None;
+        }
+        asks
     }
 
     fn start_handshake(&mut self, security: Security) -> Result<(), Error> {
