@@ -11,7 +11,7 @@ use crate::{
     Config, Direction, Error, Muxer, Security, Stage,
     cipher::Cipher,
     config::Offer,
-    handshake::{self, Handshake, Muxers},
+    handshake::{Handshake, Muxers},
     transcript::{Layer, Transcript, What},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Upgrade {
     config: Arc<Config>,
     expected: Option<PeerId>,
     secret: [u8; 32],
+    start: Instant,
     pub(crate) deadline: Instant,
     stage: Stage,
     /// Of the stage; or of the one before, while it owes its last reply.
@@ -56,6 +57,7 @@ impl Upgrade {
             role,
             expected,
             secret,
+            start: now,
             deadline: now + config.limits.upgrade_timeout,
             stage: Stage::Security,
             negotiator: negotiator(role, &config.security_names),
@@ -100,6 +102,11 @@ impl Upgrade {
     /// The error for an end of the input at this point; `None` where all that is missing is our own answer.
     pub(crate) fn eof(&self) -> Option<Error> {
         (self.stage < Stage::Streams).then(|| Error::Eof { stage: self.stage, streams: 0, offered: self.offered() })
+    }
+
+    /// The handshake that has failed, for its last word.
+    pub(crate) fn into_handshake(self) -> Option<Handshake> {
+        self.handshake
     }
 
     /// What we offer at this stage, while it is negotiated.
@@ -201,7 +208,7 @@ impl Upgrade {
             return Ok(Step::Progress);
         }
         match progress {
-            Step::Idle if cipher.open(recv, transcript)? => Ok(Step::Progress),
+            Step::Idle if cipher.open(recv, transcript).map_err(|error| error.at(Stage::Muxer))? => Ok(Step::Progress),
             step => Ok(step),
         }
     }
@@ -252,7 +259,7 @@ impl Upgrade {
 
     fn start_handshake(&mut self, security: Security) -> Result<(), Error> {
         let secret = core::mem::take(&mut self.secret);
-        self.handshake = Some(Handshake::new(security, self.role, &self.config, secret)?);
+        self.handshake = Some(Handshake::new(security, self.role, &self.config, secret, self.start)?);
         Ok(())
     }
 
@@ -266,7 +273,7 @@ impl Upgrade {
         let (used, claim) = handshake.handle_input(recv)?;
         transcript.handshake(Direction::Inbound, used);
         if let Some(claim) = claim {
-            let verdict = handshake::verify(&claim, self.expected);
+            let verdict = claim.verify(self.expected);
             let told = handshake.handle_verdict(verdict.is_ok());
             let peer = verdict?;
             told?;
@@ -290,6 +297,8 @@ impl Upgrade {
                 transcript.tell(Direction::Inbound, Layer::Handshake, 0, || What::Muxers(texts(&theirs)));
                 self.choose_muxer(&theirs)?;
             }
+            // A handshake agrees on nothing that was not offered.
+            Muxers::Chosen(name) => self.choose_muxer(&[name])?,
         }
         Ok(true)
     }
