@@ -1,5 +1,6 @@
 //! The connection: phases, the calls of its driver and of its user, and its end.
 
+use core::fmt;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -11,9 +12,11 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 use crate::{
     Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
+    handshake::Handshake,
     session::Session,
     stats::{Stats, Turns},
     streams::Streams,
+    transcript::{Entry, Layer, Level, What},
     upgrade::{Step, Upgrade},
 };
 
@@ -77,13 +80,48 @@ pub enum Event {
     },
 }
 
-/// Who ended a connection that ended in good order.
+/// Who ended a connection that ended in good order, and by what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// We did, by [`Connection::close`].
     Local,
     /// The peer did, while no stream was open.
-    Remote,
+    Remote(Goodbye),
+}
+
+/// How a peer says that it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Goodbye {
+    /// By the muxer's own message: it takes no new streams, and none is left.
+    GoAway,
+    /// By the end of its bytes.
+    Eof,
+}
+
+impl CloseReason {
+    /// A name for machines that stays the same over versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Local => "closed-by-us",
+            Self::Remote(Goodbye::GoAway) => "go-away",
+            Self::Remote(Goodbye::Eof) => "closed-by-peer",
+        }
+    }
+
+    /// Who did it: the peer (inbound) or we (outbound).
+    pub fn by(&self) -> Direction {
+        if let Self::Local = self { Direction::Outbound } else { Direction::Inbound }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "we closed the connection",
+            Self::Remote(Goodbye::GoAway) => "the peer said good-bye and no stream was left",
+            Self::Remote(Goodbye::Eof) => "the peer closed the connection",
+        })
+    }
 }
 
 /// How sure a new stream is before payload goes out on it.
@@ -118,6 +156,8 @@ enum Phase {
         deadline: Instant,
         overdue: bool,
         told: bool,
+        /// Of a handshake that failed: it may have a last word.
+        handshake: Option<Handshake>,
     },
 }
 
@@ -177,6 +217,18 @@ impl Connection {
         matches!(self.phase, Phase::Streams) && self.streams.is_held()
     }
 
+    /// Writes down what is said from now on, to be taken by [`poll_transcript`](Self::poll_transcript). Off by default. Set it
+    /// before the first byte: frames of a muxer that has begun are not shown.
+    pub fn set_transcript(&mut self, level: Level) {
+        self.streams.transcript.set_level(level);
+    }
+
+    /// The next entry of the transcript. At most [`ENTRIES_MAX`](crate::transcript::ENTRIES_MAX) wait here; what comes then is
+    /// only counted.
+    pub fn poll_transcript(&mut self) -> Option<Entry> {
+        self.streams.transcript.poll()
+    }
+
     /// Counts of this connection.
     pub fn stats(&self) -> Stats {
         self.turns.stats(self.streams.len())
@@ -191,6 +243,7 @@ impl Connection {
     /// sending, until [`hangup`](Self::hangup) says to close.
     pub fn poll_event(&mut self, now: Instant, recv: &mut RecvBuf) -> Result<Option<Event>, Error> {
         self.turns.received(recv.total());
+        self.streams.transcript.at(now, self.turns.round_trips());
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -219,9 +272,13 @@ impl Connection {
     pub fn poll_transmit(&mut self, now: Instant, send: &mut SendBuf) -> usize {
         let before = send.total();
         self.cipher.frame(send);
-        let result = self.transmit(now, send).and_then(|()| self.cipher.seal(send));
+        self.streams.transcript.at(now, self.turns.round_trips());
+        let result = self.transmit(now, send).and_then(|()| self.seal(send));
         if let Err(error) = result {
-            self.end(now, Err(error));
+            // A goodbye that cannot be sealed changes nothing any more.
+            if !matches!(self.phase, Phase::Ended { .. }) {
+                self.end(now, Err(error));
+            }
         }
         self.turns.sent(send.total());
         self.mark(now);
@@ -307,6 +364,7 @@ impl Connection {
             return Err(WriteError::Closed);
         }
         self.cipher.frame(send);
+        self.streams.transcript.at(now, self.turns.round_trips());
         self.streams.prepare_write(now, id, send)?;
         let mut done = 0;
         while done < data.len() {
@@ -315,7 +373,7 @@ impl Connection {
             if done == data.len() || !send.frame_is_full(FRAME_ROOM_MIN) {
                 break;
             }
-            if let Err(error) = self.cipher.seal(send) {
+            if let Err(error) = self.seal(send) {
                 self.end(now, Err(error));
                 return Err(WriteError::Closed);
             }
@@ -323,6 +381,7 @@ impl Connection {
         if done < data.len() {
             done += self.streams.write(now, id, &data[done..], send);
         }
+        self.streams.transcript.sent_frames(send);
         self.turns.sent(send.total());
         Ok(done)
     }
@@ -377,11 +436,20 @@ impl Connection {
         self.turns.mark(now, secured, ready);
     }
 
+    /// Seals the open frame, of which the transcript has seen all.
+    fn seal(&mut self, send: &mut SendBuf) -> Result<(), Error> {
+        let transcript = &mut self.streams.transcript;
+        transcript.sent_frames(send);
+        self.cipher.seal(send, transcript)?;
+        transcript.skip_sent(send);
+        Ok(())
+    }
+
     /// Uses one piece of the input. `Ok(false)` means that more is needed.
     fn step(&mut self, now: Instant, recv: &mut RecvBuf) -> Result<bool, Error> {
         match &mut self.phase {
             Phase::Upgrade(upgrade) => {
-                let step = upgrade.step(recv, &mut self.cipher)?;
+                let step = upgrade.step(recv, &mut self.cipher, &mut self.streams.transcript)?;
                 self.start_streams();
                 match step {
                     Step::Idle => Ok(false),
@@ -396,7 +464,7 @@ impl Connection {
                 if self.streams.step(now, recv, &mut self.events)? {
                     return Ok(true);
                 }
-                self.cipher.open(recv)
+                self.cipher.open(recv, &mut self.streams.transcript)
             }
             Phase::Ended { .. } => Ok(false),
         }
@@ -406,6 +474,7 @@ impl Connection {
     fn start_streams(&mut self) {
         let Phase::Upgrade(upgrade) = &self.phase else { return };
         if let (Some(muxer), true, false) = (upgrade.muxer(), upgrade.is_settled(), self.streams.has_session()) {
+            self.streams.transcript.start_frames(muxer, Direction::of_dialer(self.role));
             self.streams.start(Session::new(muxer, self.role, &self.config.limits), &mut self.events);
         }
     }
@@ -413,6 +482,8 @@ impl Connection {
     fn ready(&mut self) {
         let Phase::Upgrade(upgrade) = &self.phase else { return };
         if let (Some(peer), Some(muxer)) = (upgrade.peer(), upgrade.muxer()) {
+            let security = upgrade.security();
+            self.streams.transcript.tell(Direction::Inbound, Layer::Connection, 0, || What::Ready(security, muxer));
             // Streams opened early may have failed; their events come behind this one.
             self.events.push_front(Event::Ready { peer, security: upgrade.security(), muxer });
             self.phase = Phase::Streams;
@@ -421,7 +492,7 @@ impl Connection {
 
     fn transmit(&mut self, now: Instant, send: &mut SendBuf) -> Result<(), Error> {
         if let Phase::Upgrade(upgrade) = &mut self.phase {
-            upgrade.poll_transmit(send, &mut self.cipher)?;
+            upgrade.poll_transmit(send, &mut self.cipher, &mut self.streams.transcript)?;
             if !upgrade.is_settled() {
                 return Ok(());
             }
@@ -429,8 +500,15 @@ impl Connection {
         }
         // The room that is seen here makes streams writable, whose negotiations may be due then. Done at once, a driver
         // that finds nothing to send and no event may rest.
-        if let Phase::Ended { .. } = self.phase {
-            self.streams.poll_transmit(now, send); // the goodbye; nothing is told any more
+        if let Phase::Ended { handshake, .. } = &mut self.phase {
+            // The goodbye; nothing is told any more.
+            if let Some(handshake) = handshake {
+                handshake.poll_transmit(send);
+            }
+            if self.streams.poll_transmit(now, send) == 0 {
+                self.streams.transcript.sent_frames(send);
+                self.cipher.close(send);
+            }
             return Ok(());
         }
         let mut quiet = 0;
@@ -452,11 +530,11 @@ impl Connection {
                 None => return false,
             },
             Phase::Streams if self.streams.is_held() => return false,
+            Phase::Streams if self.streams.is_drained() => Ok(CloseReason::Remote(Goodbye::GoAway)),
             Phase::Streams if recv.is_eof() => match self.streams.running() {
-                0 if recv.is_empty() => Ok(CloseReason::Remote),
+                0 if recv.is_empty() => Ok(CloseReason::Remote(Goodbye::Eof)),
                 streams => Err(Error::Eof { stage: Stage::Streams, streams, offered: Vec::new() }),
             },
-            Phase::Streams if self.streams.is_drained() => Ok(CloseReason::Remote),
             _ => return false,
         };
         self.eof = recv.is_eof();
@@ -470,7 +548,15 @@ impl Connection {
             session.go_away();
         }
         let deadline = now + self.config.limits.close_timeout;
-        self.phase = Phase::Ended { result, deadline, overdue: false, told: false };
+        let transcript = &mut self.streams.transcript;
+        let by = result.as_ref().map_or_else(Error::by, CloseReason::by);
+        transcript.tell(by, Layer::Connection, 0, || What::Ended(result.clone()));
+        let phase = core::mem::replace(&mut self.phase, Phase::Streams);
+        let handshake = match phase {
+            Phase::Upgrade(upgrade) => upgrade.into_handshake(),
+            Phase::Streams | Phase::Ended { .. } => None,
+        };
+        self.phase = Phase::Ended { result, deadline, overdue: false, told: false, handshake };
     }
 
     fn poll_ended(&mut self, recv: &mut RecvBuf) -> Result<Option<Event>, Error> {

@@ -6,6 +6,8 @@ use libp2p_identity::PeerId;
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select as select;
 
+use crate::Direction;
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -52,9 +54,25 @@ pub enum Error {
         /// What the peer offers, as far as it said.
         remote: Vec<String>,
     },
-    /// The security handshake failed.
+    /// The Noise handshake failed, or a frame behind it.
     #[cfg(feature = "noise")]
-    Noise(sanswarm_noise::Error),
+    Noise {
+        /// The handshake, or the stage in which the frame came.
+        stage: Stage,
+        /// What was wrong.
+        cause: sanswarm_noise::Error,
+    },
+    /// The TLS handshake failed, or a record behind it.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// The handshake, or the stage in which the record came.
+        stage: Stage,
+        /// What was wrong.
+        cause: sanswarm_tls::Error,
+    },
+    /// The exchange of identities by plaintext failed.
+    #[cfg(feature = "plaintext")]
+    Plaintext(crate::plaintext::Error),
     /// The peer's identity key cannot be read: malformed, or of a type that is not built in.
     IdentityKey {
         /// The number of the key's type: 0 RSA, 1 Ed25519, 2 secp256k1, 3 ECDSA; `None` where not even that is readable.
@@ -75,6 +93,11 @@ pub enum Error {
     /// The same of mplex.
     #[cfg(feature = "mplex")]
     Mplex(sanswarm_mplex::Error),
+    /// The peer's muxer ended the session because of a fault that it saw.
+    GoneAway {
+        /// What it saw: 1 a breach of the protocol by us, 2 a fault of its own, others are not defined.
+        code: u32,
+    },
     /// A stage did not end in time.
     Timeout {
         /// The stage.
@@ -107,13 +130,54 @@ impl Error {
             Self::Negotiation { stage, .. } | Self::NothingInCommon { stage, .. } => *stage,
             Self::Timeout { stage, .. } | Self::Eof { stage, .. } | Self::NotBuiltIn { stage } => *stage,
             #[cfg(feature = "noise")]
-            Self::Noise(_) => Stage::Handshake,
+            Self::Noise { stage, .. } => *stage,
+            #[cfg(feature = "tls")]
+            Self::Tls { stage, .. } => *stage,
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(_) => Stage::Handshake,
             Self::IdentityKey { .. } | Self::IdentitySignature | Self::WrongPeer { .. } => Stage::Handshake,
             #[cfg(feature = "yamux")]
             Self::Yamux(_) => Stage::Streams,
             #[cfg(feature = "mplex")]
             Self::Mplex(_) => Stage::Streams,
+            Self::GoneAway { .. } => Stage::Streams,
         }
+    }
+
+    /// Who ended the connection: the peer, by ending its bytes or by an error of its muxer's (inbound), or we, by a rule or
+    /// a limit (outbound).
+    pub fn by(&self) -> Direction {
+        match self {
+            Self::Eof { .. } => Direction::Inbound,
+            Self::GoneAway { .. } => Direction::Inbound,
+            _ => Direction::Outbound,
+        }
+    }
+
+    /// The same, in another stage, if it is one of the secure channel.
+    pub(crate) fn at(mut self, at: Stage) -> Self {
+        match &mut self {
+            #[cfg(feature = "noise")]
+            Self::Noise { stage, .. } => *stage = at,
+            #[cfg(feature = "tls")]
+            Self::Tls { stage, .. } => *stage = at,
+            _ => {}
+        }
+        self
+    }
+
+    /// What we offer at the stage, where the failure has to do with that.
+    pub fn offered(&self) -> Option<&[ProtocolName]> {
+        match self {
+            Self::Negotiation { offered, .. } | Self::NothingInCommon { offered, .. } => Some(offered),
+            Self::Timeout { offered, .. } | Self::Eof { offered, .. } if !offered.is_empty() => Some(offered),
+            _ => None,
+        }
+    }
+
+    /// What the peer has at the stage, as far as it has said.
+    pub fn remote(&self) -> &[String] {
+        if let Self::NothingInCommon { remote, .. } = self { remote } else { &[] }
     }
 
     /// A name for machines that stays the same over versions.
@@ -122,7 +186,11 @@ impl Error {
             Self::Negotiation { .. } => "negotiation",
             Self::NothingInCommon { .. } => "nothing-in-common",
             #[cfg(feature = "noise")]
-            Self::Noise(_) => "noise",
+            Self::Noise { .. } => "noise",
+            #[cfg(feature = "tls")]
+            Self::Tls { .. } => "tls",
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(_) => "plaintext",
             Self::IdentityKey { .. } => "identity-key",
             Self::IdentitySignature => "identity-signature",
             Self::WrongPeer { .. } => "wrong-peer",
@@ -130,6 +198,7 @@ impl Error {
             Self::Yamux(_) => "yamux",
             #[cfg(feature = "mplex")]
             Self::Mplex(_) => "mplex",
+            Self::GoneAway { .. } => "gone-away",
             Self::Timeout { .. } => "timeout",
             Self::Eof { .. } => "eof",
             Self::NotBuiltIn { .. } => "not-built-in",
@@ -150,7 +219,11 @@ impl fmt::Display for Error {
                 write!(f, "{stage}: nothing in common; we offered {}, the peer {}", List(offered), List(remote))
             }
             #[cfg(feature = "noise")]
-            Self::Noise(error) => write!(f, "noise handshake: {error}"),
+            Self::Noise { stage, cause } => write!(f, "{stage}: {cause}"),
+            #[cfg(feature = "tls")]
+            Self::Tls { stage, cause } => write!(f, "{stage}: {cause}"),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(error) => write!(f, "handshake: {error}"),
             Self::IdentityKey { key_type: Some(n) } => {
                 write!(f, "handshake: the peer's identity key is malformed or its type ({n}) is not built in")
             }
@@ -161,6 +234,9 @@ impl fmt::Display for Error {
             Self::Yamux(error) => write!(f, "yamux: {error}"),
             #[cfg(feature = "mplex")]
             Self::Mplex(error) => write!(f, "mplex: {error}"),
+            Self::GoneAway { code: 1 } => f.write_str("streams: the peer says that we broke the muxer's protocol"),
+            Self::GoneAway { code: 2 } => f.write_str("streams: the peer says that it has a fault of its own"),
+            Self::GoneAway { code } => write!(f, "streams: the peer ended the session with code {code}"),
             Self::Timeout { stage, after, offered } => {
                 write!(f, "{stage}: not done within {after:?}{}", Offer(offered))
             }
@@ -180,7 +256,11 @@ impl core::error::Error for Error {
         match self {
             Self::Negotiation { cause, .. } => Some(cause),
             #[cfg(feature = "noise")]
-            Self::Noise(error) => Some(error),
+            Self::Noise { cause, .. } => Some(cause),
+            #[cfg(feature = "tls")]
+            Self::Tls { cause, .. } => Some(cause),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(error) => Some(error),
             #[cfg(feature = "yamux")]
             Self::Yamux(error) => Some(error),
             #[cfg(feature = "mplex")]

@@ -67,16 +67,18 @@ mod cipher;
 mod config;
 mod connection;
 mod error;
+mod handshake;
 #[cfg(feature = "plaintext")]
 pub mod plaintext;
 mod session;
 mod stats;
 mod stream;
 mod streams;
+pub mod transcript;
 mod upgrade;
 
 pub use config::{Config, Limits, Muxer, Security, SigningError};
-pub use connection::{CloseReason, Connection, Event, Hangup, Open};
+pub use connection::{CloseReason, Connection, Event, Goodbye, Hangup, Open};
 pub use error::{Error, OpenError, ReadError, Refusal, RefusalCause, Stage, WriteError};
 pub use sanswarm_wire::Key as StreamId;
 pub use stats::{Mark, Stats};

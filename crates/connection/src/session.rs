@@ -18,8 +18,8 @@ pub(crate) enum MuxEvent {
     },
     Finished(MuxId),
     Reset(MuxId),
-    /// The peer takes no new streams.
-    GoAway,
+    /// The peer takes no new streams, and says why.
+    GoAway(u32),
     /// Nothing for us.
     Other,
 }
@@ -90,6 +90,16 @@ impl Session {
         }
     }
 
+    /// The stream's number on the wire.
+    pub(crate) fn wire_id(&self, id: MuxId) -> Option<u64> {
+        match *self {
+            #[cfg(feature = "yamux")]
+            Self::Yamux(ref s) => s.wire_id(id).map(u64::from),
+            #[cfg(feature = "mplex")]
+            Self::Mplex(ref s) => s.wire_id(id),
+        }
+    }
+
     pub(crate) fn accept(&mut self, id: MuxId) {
         each!(self, ref mut s => s.accept(id));
     }
@@ -105,7 +115,7 @@ impl Session {
                     yamux::Event::Data { stream, len, last } => MuxEvent::Data { id: stream, len, last },
                     yamux::Event::Finished { stream } => MuxEvent::Finished(stream),
                     yamux::Event::Reset { stream } => MuxEvent::Reset(stream),
-                    yamux::Event::GoAway { .. } => MuxEvent::GoAway,
+                    yamux::Event::GoAway { code } => MuxEvent::GoAway(code.code()),
                     _ => MuxEvent::Other,
                 });
                 Ok((used, event))

@@ -78,6 +78,10 @@ impl Turns {
         }
     }
 
+    pub(crate) fn round_trips(&self) -> u32 {
+        self.round_trips
+    }
+
     /// So many bytes have come in by now.
     pub(crate) fn received(&mut self, total: u64) {
         if total > self.seen_in {

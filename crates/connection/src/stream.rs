@@ -4,17 +4,32 @@ use std::sync::Arc;
 
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::{Greeting, Mode, Names, Negotiator};
-use sanswarm_wire::{Inbox, Instant};
+use sanswarm_wire::{Inbox, Instant, Role};
 
 use crate::{Refusal, RefusalCause, session::MuxId};
 
-/// Which end opened a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Which end opened a stream, or sent what a transcript tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// The peer.
     Inbound,
     /// This end.
     Outbound,
+}
+
+impl Direction {
+    /// The other one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Inbound => Self::Outbound,
+            Self::Outbound => Self::Inbound,
+        }
+    }
+
+    /// That of the dialer of a connection, whose end has this role.
+    pub(crate) fn of_dialer(role: Role) -> Self {
+        if role.is_dialer() { Self::Outbound } else { Self::Inbound }
+    }
 }
 
 #[derive(Debug)]

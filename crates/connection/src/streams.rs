@@ -14,6 +14,7 @@ use crate::{
     Direction, Error, Event, Limits, Open, OpenError, ReadError, RefusalCause, StreamId, WriteError,
     session::{MuxEvent, MuxId, Session},
     stream::{State, Stream},
+    transcript::Transcript,
 };
 
 mod negotiation;
@@ -38,6 +39,7 @@ pub(crate) struct Streams {
     deadlines: BTreeSet<(Instant, StreamId)>,
     going_away: bool,
     scratch: Vec<u8>,
+    pub(crate) transcript: Transcript,
 }
 
 impl Streams {
@@ -55,6 +57,7 @@ impl Streams {
             deadlines: BTreeSet::new(),
             going_away: false,
             scratch: Vec::new(),
+            transcript: Transcript::default(),
         }
     }
 
@@ -254,12 +257,14 @@ impl Streams {
         let Some(session) = &mut self.session else { return Ok(false) };
         let (used, event) = session.handle_input(now, recv.plain())?;
         recv.hold(session.is_held());
+        self.transcript.received_frames(&recv.plain()[..used]);
         recv.consume(used);
         match event {
             None => return Ok(used > 0),
             Some(MuxEvent::Opened(mux)) => self.opened(mux),
             Some(MuxEvent::Data { id, len, last }) => {
                 let slice = recv.take(len);
+                self.transcript.received_body(slice.len());
                 self.received(id, slice, last, events);
             }
             Some(MuxEvent::Finished(mux)) => self.received(mux, Bytes::new(), true, events),
@@ -268,7 +273,8 @@ impl Streams {
                     self.fail(id, RefusalCause::Reset, events);
                 }
             }
-            Some(MuxEvent::GoAway) => self.going_away = true,
+            Some(MuxEvent::GoAway(0)) => self.going_away = true,
+            Some(MuxEvent::GoAway(code)) => return Err(Error::GoneAway { code }),
             Some(MuxEvent::Other) => {}
         }
         Ok(true)

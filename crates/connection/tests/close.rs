@@ -3,7 +3,7 @@
 mod common;
 
 use common::{ByHand, End, LISTENER, Pair, names, now, secs};
-use sanswarm_connection::{CloseReason, Error, Event, Hangup, Limits, Open, OpenError, ReadError, Stage};
+use sanswarm_connection::{CloseReason, Error, Event, Goodbye, Hangup, Limits, Open, OpenError, ReadError, Stage};
 use sanswarm_yamux as yamux;
 
 const ECHO: &str = "/echo/1.0.0";
@@ -20,7 +20,7 @@ fn a_close_is_told_to_both() {
         pair.run();
         let (end, other) = if by_dialer { (&pair.a, &pair.b) } else { (&pair.b, &pair.a) };
         assert_eq!(end.events[1..], [closed(CloseReason::Local)]);
-        assert_eq!(other.events[1..], [closed(CloseReason::Remote)]);
+        assert_eq!(other.events[1..], [closed(CloseReason::Remote(Goodbye::GoAway))]);
         assert_eq!((end.hangup(), other.hangup()), (Hangup::Both, Hangup::Both));
     }
 }
@@ -88,7 +88,7 @@ fn an_end_of_input_without_streams_is_a_close() {
     let mut pair = Pair::ready(&[]);
     pair.a.recv.set_eof();
     pair.a.settle(now());
-    assert_eq!(pair.a.events[1..], [closed(CloseReason::Remote)]);
+    assert_eq!(pair.a.events[1..], [closed(CloseReason::Remote(Goodbye::Eof))]);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn what_has_arrived_can_be_read_after_the_end() {
     pair.run();
     pair.a.recv.set_eof();
     pair.a.settle(now());
-    assert_eq!(pair.a.events.last(), Some(&closed(CloseReason::Remote)), "nothing was lost");
+    assert_eq!(pair.a.events.last(), Some(&closed(CloseReason::Remote(Goodbye::Eof))), "nothing was lost");
     assert_eq!(pair.a.read(id).unwrap(), b"echo"[..]);
     assert_eq!(pair.a.conn.read(id), Err(ReadError::Finished));
 }
@@ -148,7 +148,7 @@ fn when_the_peer_goes_away_open_streams_go_on_and_then_it_ends() {
     assert_eq!(a.events.last(), Some(&Event::Finished { stream: id }));
     a.conn.finish(id).unwrap();
     b.run_with(&mut a);
-    assert_eq!(a.events.last(), Some(&closed(CloseReason::Remote)));
+    assert_eq!(a.events.last(), Some(&closed(CloseReason::Remote(Goodbye::GoAway))));
     assert!(b.events.contains(&yamux::Event::Finished { stream }), "our end was sent first");
     assert_eq!(a.hangup(), Hangup::Write);
 }
@@ -163,7 +163,7 @@ fn a_flood_of_pings_is_answered_as_fast_as_it_is_read() {
     pair.b.settle(now());
     let answered = pair.b.send.total() - pair.back.passed as u64;
     assert_eq!(answered, 12 * 1000 + 12, "also those that were held when the input ended, and GoAway");
-    assert_eq!(pair.b.events[1..], [closed(CloseReason::Remote)]);
+    assert_eq!(pair.b.events[1..], [closed(CloseReason::Remote(Goodbye::Eof))]);
 }
 
 /// Found by fuzzing: the goodbye saw room, and told a writer of it who had been told of the end.

@@ -5,7 +5,7 @@ mod common;
 use common::{ByHand, DIALER, End, LISTENER, Pair, name, now, peer, secs};
 use proptest::prelude::*;
 use sanswarm_connection::{
-    CloseReason, Connection, Error, Event, Hangup, Limits, Open, OpenError, ReadError, Stage, WriteError,
+    CloseReason, Connection, Error, Event, Goodbye, Hangup, Limits, Open, OpenError, ReadError, Stage, WriteError,
 };
 use sanswarm_multistream_select as select;
 use sanswarm_noise as noise;
@@ -194,7 +194,7 @@ proptest! {
         pair.b.recv.feed(&bytes);
         pair.b.recv.set_eof();
         pair.b.settle(now());
-        let closed = pair.b.saw(&Event::Closed { reason: CloseReason::Remote });
+        let closed = pair.b.events.iter().any(|e| matches!(e, Event::Closed { reason: CloseReason::Remote(_) }));
         prop_assert!(closed != pair.b.error.is_some());
     }
 }
@@ -233,7 +233,7 @@ fn check_cut(end: &End, cut: usize) {
         }
         Some(other) => panic!("{other} at {cut}"),
         None => {
-            assert!(end.saw(&Event::Closed { reason: CloseReason::Remote }), "{cut}");
+            assert!(end.saw(&Event::Closed { reason: CloseReason::Remote(Goodbye::Eof) }), "{cut}");
             assert!(end.is_ready());
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use common::{DIALER, End, LISTENER, Pair, keypair, known, name, now, pattern, peer, secs};
 use sanswarm_connection::{
-    CloseReason, Config, Connection, Error, Event, Hangup, Limits, Muxer, Open, ReadError, RefusalCause, Security,
-    Stage, StreamId, WriteError,
+    CloseReason, Config, Connection, Error, Event, Goodbye, Hangup, Limits, Muxer, Open, ReadError, RefusalCause,
+    Security, Stage, StreamId, WriteError,
 };
 use sanswarm_wire::{Role, SendBuf};
 
@@ -377,7 +377,7 @@ fn an_end_in_good_order() {
     assert_eq!((pair.a.hangup(), pair.a.send.total()), (Hangup::Write, before), "no goodbye but the end of the bytes");
     pair.run();
     assert!(pair.a.saw(&Event::Closed { reason: CloseReason::Local }));
-    assert!(pair.b.saw(&Event::Closed { reason: CloseReason::Remote }), "{:?}", pair.b.events);
+    assert!(pair.b.saw(&Event::Closed { reason: CloseReason::Remote(Goodbye::Eof) }), "{:?}", pair.b.events);
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn an_end_of_input_waits_for_a_held_reader() {
     assert!(pair.b.conn.is_held());
     pair.b.recv.set_eof();
     pair.run();
-    assert!(!pair.b.saw(&Event::Closed { reason: CloseReason::Remote }) && pair.b.error.is_none());
+    assert!(!pair.b.saw(&Event::Closed { reason: CloseReason::Remote(Goodbye::Eof) }) && pair.b.error.is_none());
     let mut got = pair.b.read_all(theirs[0]);
     assert_eq!(got.len(), MIB);
     pair.b.poll(now());

@@ -42,8 +42,7 @@ impl fmt::Display for OpenStreamError {
             Self::Dial(report) => report.fmt(f),
             Self::Refused(refusal) => write!(f, "stream: {refusal}"),
             Self::Open(error) => write!(f, "stream: {error}"),
-            Self::Closed(Ok(CloseReason::Local)) => f.write_str("stream: we closed the connection"),
-            Self::Closed(Ok(CloseReason::Remote)) => f.write_str("stream: the peer closed the connection"),
+            Self::Closed(Ok(reason)) => write!(f, "stream: {reason}"),
             Self::Closed(Err(error)) => error.fmt(f),
         }
     }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{A, B, ECHO, Hand, Net, Place, address, config, millis, pattern, peer, secs};
-use sanswarm::{CloseReason, ConnectionError, Denied, Event, ReadError, Stage, WriteError};
+use sanswarm::{CloseReason, ConnectionError, Denied, Event, Goodbye, ReadError, Stage, WriteError};
 
 const IDENTIFY: &str = "/ipfs/id/1.0.0";
 
@@ -56,7 +56,7 @@ fn a_remote_close_without_streams_is_no_error() {
     let now = net.now;
     net.users[A].node.close(now, a);
     net.run();
-    assert_eq!(reason(net.users[B].disconnected(b)[0]), &Ok(CloseReason::Remote));
+    assert_eq!(reason(net.users[B].disconnected(b)[0]), &Ok(CloseReason::Remote(Goodbye::GoAway)));
     for user in &net.users {
         assert_eq!(user.node.poll_timeout(), None, "nothing is left");
         assert_eq!(user.count(|e| matches!(e, Event::Disconnected { .. })), 1);
@@ -74,7 +74,7 @@ fn the_stream_for_pings_does_not_make_a_remote_close_an_error() {
     net.users[A].node.close(now, a);
     net.run();
     assert_eq!(reason(net.users[A].disconnected(a)[0]), &Ok(CloseReason::Local));
-    assert_eq!(reason(net.users[B].disconnected(b)[0]), &Ok(CloseReason::Remote));
+    assert_eq!(reason(net.users[B].disconnected(b)[0]), &Ok(CloseReason::Remote(Goodbye::GoAway)));
 }
 
 #[test]

@@ -15,12 +15,15 @@ use crate::{CertificateKey, Error, Provider, verifier::Verifier};
 /// What a peer agrees on whose muxer is to be negotiated by multistream-select (libp2p, "Inlined Muxer Negotiation").
 pub(crate) const ALPN: &[u8] = b"libp2p";
 
+/// In place of a time: there is no clock, and the dates of certificates are not looked at. They say nothing of who a peer is.
+pub const ANY_TIME: u64 = u64::MAX;
+
 /// What all handshakes of a node have in common. A clone is cheap.
 #[derive(Clone)]
 pub struct Config {
     /// The muxers to offer, the preferred one first; `libp2p` is offered behind them. With none only that.
     pub muxers: Vec<Bytes>,
-    /// The Unix time, in seconds, at [`Instant::ZERO`]: certificates have dates.
+    /// The Unix time, in seconds, at [`Instant::ZERO`]: certificates have dates. Or [`ANY_TIME`].
     pub unix_seconds: u64,
     /// What the peer may cost.
     pub limits: Limits,

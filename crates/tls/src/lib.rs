@@ -120,7 +120,7 @@ mod x509;
 pub use alert::Alert;
 pub use certificate::CertificateKey;
 pub use cipher::Cipher;
-pub use config::{Config, Limits};
+pub use config::{ANY_TIME, Config, Limits};
 pub use error::{CertificateError, Error};
 pub use handshake::{Claim, Handshake, Remote};
 pub use provider::Provider;

@@ -8,7 +8,8 @@ use core::time::Duration;
 
 use common::{ECHO, check_echo, config, echo, echo_server, listener_on, no_streams, within};
 use sanswarm_tokio::{
-    CloseReason, Event, EventsError, IdentifyError, Node, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName,
+    CloseReason, Event, EventsError, Goodbye, IdentifyError, Node, OpenStreamError, PeerId, PeerInfo, PingError,
+    ProtocolName,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -82,7 +83,7 @@ async fn shutdown_delivers_what_was_written_and_ends_all() {
             }
         };
         // The echo's stream was open: that is an end by force, told as such.
-        assert!(reason.is_err() || reason == Ok(CloseReason::Remote), "{reason:?}");
+        assert!(reason.is_err() || matches!(reason, Ok(CloseReason::Remote(_))), "{reason:?}");
         let error = alice.open_stream(ECHO, info.clone()).await.unwrap_err();
         assert_eq!(error, OpenStreamError::Closed(Ok(CloseReason::Local)));
         assert!(alice.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.is_err());
@@ -125,7 +126,7 @@ async fn a_node_ends_with_its_last_handle() {
         drop(bob);
         loop {
             if let Event::Disconnected { reason, .. } = events.next().await.unwrap() {
-                assert_eq!(reason, Ok(CloseReason::Remote));
+                assert_eq!(reason, Ok(CloseReason::Remote(Goodbye::GoAway)));
                 break;
             }
         }

@@ -198,6 +198,19 @@ impl SendBuf {
         }
     }
 
+    /// What was appended behind `mark` and is not sealed, and the mark behind it: so that a transcript can look at bytes on
+    /// their way. The mark of the beginning is 0. What has left the storage, or was sealed, is not shown.
+    pub fn appended(&self, mark: u64) -> (&[u8], u64) {
+        let end = self.gone + self.store.len() as u64;
+        let first = match self.framing {
+            Some(_) if !self.open => self.store.len(),
+            Some(framing) => self.sealed + framing.prefix,
+            None => 0,
+        };
+        let from = usize::try_from(mark.saturating_sub(self.gone)).map_or(self.store.len(), |at| at.max(first));
+        (self.store.get(from..).unwrap_or_default(), end)
+    }
+
     /// Whether the open frame has so little room that it should be sealed to make room for the next: less than `need`
     /// bytes, while the capacity has more.
     pub fn frame_is_full(&self, need: usize) -> bool {
@@ -228,6 +241,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_transcript_sees_each_appended_byte_once_before_it_is_sealed() {
+        let mut send = SendBuf::default();
+        assert!(send.append(b"plain"));
+        let (bytes, mark) = send.appended(0);
+        assert_eq!(bytes, b"plain");
+        assert_eq!(send.appended(mark).0, b"");
+        send.sent(5);
+        send.set_framing(Framing { prefix: 2, suffix: 1, plain_max: 10 });
+        assert_eq!(send.appended(mark), (&b""[..], mark));
+        assert!(send.append(b"ab"));
+        let (bytes, mark) = send.appended(mark);
+        assert_eq!(bytes, b"ab");
+        assert!(send.append(b"cd"));
+        let (bytes, mark) = send.appended(mark);
+        assert_eq!(bytes, b"cd");
+        send.close_frame(b"..", b"t");
+        assert_eq!(send.appended(mark).0, b"", "sealed bytes are not shown");
+        assert!(send.append(b"e"));
+        assert_eq!(send.appended(mark).0, b"e", "nor is the prefix of a frame");
+    }
 
     const FRAMING: Framing = Framing { prefix: 2, suffix: 3, plain_max: 20_000 };
 

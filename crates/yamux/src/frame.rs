@@ -7,26 +7,43 @@ use crate::error::Error;
 /// The length of a frame's head.
 pub const HEADER_BYTES: usize = 12;
 
+/// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Carries payload.
     Data,
+    /// Gives credit: the other end may send `length` more bytes.
     WindowUpdate,
+    /// Asks for its echo (with SYN), or is one (with ACK).
     Ping,
+    /// No new streams are taken; `length` is a [`GoAway`] code.
     GoAway,
 }
 
+/// The flags of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u16);
+pub struct Flags(u16);
 
 impl Flags {
-    pub(crate) const NONE: Self = Self(0);
-    pub(crate) const SYN: Self = Self(1);
-    pub(crate) const ACK: Self = Self(2);
-    pub(crate) const FIN: Self = Self(4);
-    pub(crate) const RST: Self = Self(8);
+    /// No flag.
+    pub const NONE: Self = Self(0);
+    /// Opens a stream, or asks for a pong.
+    pub const SYN: Self = Self(1);
+    /// Accepts a stream, or is a pong.
+    pub const ACK: Self = Self(2);
+    /// The sender sends no more on the stream.
+    pub const FIN: Self = Self(4);
+    /// The stream ends at once in both directions.
+    pub const RST: Self = Self(8);
 
-    pub(crate) fn has(self, flag: Self) -> bool {
+    /// Whether one of `flag` is set.
+    pub const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
+    }
+
+    /// As they are on the wire, with those that the spec does not define.
+    pub const fn bits(self) -> u16 {
+        self.0
     }
 }
 
@@ -74,11 +91,15 @@ impl GoAway {
 
 /// The head of a frame. Flags that the spec does not define are kept and never looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) kind: Kind,
-    pub(crate) flags: Flags,
-    pub(crate) stream: u32,
-    pub(crate) length: u32,
+pub struct Header {
+    /// What the frame is for.
+    pub kind: Kind,
+    /// Its flags.
+    pub flags: Flags,
+    /// The stream's number on the wire: odd for those that the dialer opens, even for the listener's, 0 for the session.
+    pub stream: u32,
+    /// Of data the bytes that follow, of a window update the credit, of a ping its value, of a go-away its code.
+    pub length: u32,
 }
 
 impl Header {
@@ -86,7 +107,12 @@ impl Header {
         Self { kind, flags, stream: 0, length }
     }
 
-    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, Error> {
+    /// Reads a head.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Version`] and [`Error::FrameType`]. What a session would refuse beyond that is not looked at.
+    pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, Error> {
         let [version, kind, f0, f1, s0, s1, s2, s3, l0, l1, l2, l3] = *bytes;
         if version != 0 {
             return Err(Error::Version(version));
@@ -120,7 +146,7 @@ impl Header {
     }
 
     /// The bytes that follow the head.
-    pub(crate) fn body(self) -> u32 {
+    pub fn body(self) -> u32 {
         if self.kind == Kind::Data { self.length } else { 0 }
     }
 }

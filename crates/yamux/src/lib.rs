@@ -117,7 +117,7 @@ mod writer;
 
 pub use config::{Config, Limits};
 pub use error::{Error, OpenError, UnknownStream, WriteError};
-pub use frame::{GoAway, HEADER_BYTES};
+pub use frame::{Flags, GoAway, HEADER_BYTES, Header, Kind};
 pub use sanswarm_wire::Key as StreamId;
 pub use session::{Event, Session};
 pub use window::INITIAL_WINDOW_BYTES;

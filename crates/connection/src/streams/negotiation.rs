@@ -10,6 +10,7 @@ use super::Streams;
 use crate::{
     Direction, Event, RefusalCause, StreamId,
     stream::{State, Stream},
+    transcript::{Layer, StreamNumber},
 };
 
 /// The longest message of a negotiation with its length.
@@ -34,7 +35,9 @@ impl Streams {
 
     /// Feeds a negotiating stream what has arrived for it.
     pub(super) fn negotiate(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
+        let number = self.number(id);
         let Some(stream) = self.table.get_mut(id) else { return };
+        let dialer = stream.direction;
         let (mut outcome, mut total) = (Ok(None), 0);
         while let State::Negotiating(negotiation) = &mut stream.state {
             let input = stream.inbox.peek(MESSAGE_MAX);
@@ -48,6 +51,8 @@ impl Streams {
                     0
                 }
             };
+            let seen = if outcome.is_err() { input } else { &input[..used] };
+            self.transcript.stream_lines(Direction::Inbound, dialer, Layer::Stream, number, seen);
             stream.inbox.consume(used);
             total += used;
             if used == 0 || matches!(outcome, Ok(Some(_))) {
@@ -119,6 +124,7 @@ impl Streams {
 
     /// Sends what a stream owes of its negotiation, in whole messages.
     pub(super) fn send_negotiation(&mut self, now: Instant, id: StreamId, send: &mut SendBuf) -> usize {
+        let number = self.number(id);
         let (Some(stream), Some(session)) = (self.table.get_mut(id), &mut self.session) else { return 0 };
         let (true, Some(mux)) = (stream.is_due, stream.mux) else { return 0 };
         stream.is_due = false;
@@ -128,6 +134,9 @@ impl Streams {
         negotiation.negotiator.encode(room, &mut self.scratch);
         let still_due = negotiation.negotiator.is_due();
         let n = session.write(now, mux, &self.scratch, send);
+        self.transcript.sent_frames(send);
+        let dialer = stream.direction;
+        self.transcript.stream_lines(Direction::Outbound, dialer, Layer::Stream, number, &self.scratch);
         if still_due {
             session.wait_writable(mux);
             return n;
@@ -140,6 +149,16 @@ impl Streams {
         }
         self.finish_if_due(id);
         n
+    }
+
+    /// The stream's number on the wire, for the transcript if there is one.
+    fn number(&self, id: StreamId) -> Option<StreamNumber> {
+        if !self.transcript.is_on() {
+            return None;
+        }
+        let stream = self.table.get(id)?;
+        let number = self.session.as_ref()?.wire_id(stream.mux?)?;
+        Some(StreamNumber { number, opener: stream.direction })
     }
 
     pub(super) fn mark_due(&mut self, id: StreamId) {

@@ -47,6 +47,11 @@ pub(crate) fn config(seed: u8, limits: Limits) -> Arc<Config> {
     Arc::new(Config::new(&keypair(seed), [seed + 1; 32], Security::defaults(), Muxer::defaults(), limits).unwrap())
 }
 
+/// What a node of this seed offers.
+pub(crate) fn config_of(seed: u8, security: Vec<Security>, muxers: Vec<Muxer>, limits: Limits) -> Arc<Config> {
+    Arc::new(Config::new(&keypair(seed), [seed + 1; 32], security, muxers, limits).unwrap())
+}
+
 pub(crate) fn now() -> Instant {
     Instant::ZERO
 }
@@ -318,15 +323,31 @@ impl Pair {
 
     /// Both ends ready, with this muxer and no other.
     pub(crate) fn ready_over(muxer: Muxer, speaks: &[&'static str], limits: Limits) -> Self {
-        let config = |seed: u8| {
-            let config = Config::new(&keypair(seed), [seed + 1; 32], Security::defaults(), vec![muxer], limits);
-            Arc::new(config.unwrap())
-        };
-        let expected = Some(peer(LISTENER));
-        let a = Connection::new(now(), Role::Dialer, config(DIALER), expected, [DIALER + 2; 32]);
-        let mut b = Connection::new(now(), Role::Listener, config(LISTENER), None, [LISTENER + 2; 32]);
-        b.set_names(known(speaks));
-        Self::made_ready(Self::of(End::of(a), End { echoes: true, ..End::of(b) }))
+        Self::made_ready(Self::over(muxer, speaks, limits))
+    }
+
+    /// Both ends have this muxer and no other.
+    pub(crate) fn over(muxer: Muxer, speaks: &[&'static str], limits: Limits) -> Self {
+        let mut pair = Self::of_configs(
+            config_of(DIALER, Security::defaults(), vec![muxer], limits),
+            config_of(LISTENER, Security::defaults(), vec![muxer], limits),
+        );
+        pair.b.conn.set_names(known(speaks));
+        pair
+    }
+
+    /// The two ends offer these muxers.
+    pub(crate) fn of_muxers(dialer: &[Muxer], listener: &[Muxer]) -> Self {
+        let config = |seed, muxers: &[Muxer]| config_of(seed, Security::defaults(), muxers.to_vec(), Limits::default());
+        Self::of_configs(config(DIALER, dialer), config(LISTENER, listener))
+    }
+
+    /// A dialer that expects the listener, and a listener that echoes.
+    pub(crate) fn of_configs(dialer: Arc<Config>, listener: Arc<Config>) -> Self {
+        let expected = Some(listener.local());
+        let a = Connection::new(now(), Role::Dialer, dialer, expected, [DIALER + 2; 32]);
+        let b = Connection::new(now(), Role::Listener, listener, None, [LISTENER + 2; 32]);
+        Self::of(End::of(a), End { echoes: true, ..End::of(b) })
     }
 
     fn made_ready(mut pair: Self) -> Self {

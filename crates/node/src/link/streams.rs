@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sanswarm_connection::{self as connection, Direction, Stage};
+use sanswarm_connection::{self as connection, Direction, Goodbye, Stage};
 use sanswarm_identify as identify;
 use sanswarm_multistream::ProtocolName;
 use sanswarm_wire::Instant;
@@ -158,7 +158,7 @@ impl Link {
         // Streams of ours that nobody asked for, such as the one for pings, do not make an end of the input an error.
         if let Err(connection::Error::Eof { stage: Stage::Streams, streams, .. }) = result {
             if streams <= self.services.len() {
-                result = Ok(CloseReason::Remote);
+                result = Ok(CloseReason::Remote(Goodbye::Eof));
             }
         }
         for request in core::mem::take(&mut self.requests).into_values() {
