@@ -12,7 +12,6 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 use crate::{
     Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
-    handshake::Handshake,
     session::Session,
     stats::{Stats, Turns},
     streams::Streams,
@@ -156,8 +155,8 @@ enum Phase {
         deadline: Instant,
         overdue: bool,
         told: bool,
-        /// Of a handshake that failed: it may have a last word.
-        handshake: Option<Handshake>,
+        /// What failed may have a last word: a refusal, an alert.
+        upgrade: Option<Box<Upgrade>>,
     },
 }
 
@@ -500,10 +499,10 @@ impl Connection {
         }
         // The room that is seen here makes streams writable, whose negotiations may be due then. Done at once, a driver
         // that finds nothing to send and no event may rest.
-        if let Phase::Ended { handshake, .. } = &mut self.phase {
+        if let Phase::Ended { upgrade, .. } = &mut self.phase {
             // The goodbye; nothing is told any more.
-            if let Some(handshake) = handshake {
-                handshake.poll_transmit(send);
+            if let Some(upgrade) = upgrade {
+                upgrade.send_last(send, &mut self.streams.transcript);
             }
             if self.streams.poll_transmit(now, send) == 0 {
                 self.streams.transcript.sent_frames(send);
@@ -552,11 +551,11 @@ impl Connection {
         let by = result.as_ref().map_or_else(Error::by, CloseReason::by);
         transcript.tell(by, Layer::Connection, 0, || What::Ended(result.clone()));
         let phase = core::mem::replace(&mut self.phase, Phase::Streams);
-        let handshake = match phase {
-            Phase::Upgrade(upgrade) => upgrade.into_handshake(),
+        let upgrade = match phase {
+            Phase::Upgrade(upgrade) => Some(upgrade),
             Phase::Streams | Phase::Ended { .. } => None,
         };
-        self.phase = Phase::Ended { result, deadline, overdue: false, told: false, handshake };
+        self.phase = Phase::Ended { result, deadline, overdue: false, told: false, upgrade };
     }
 
     fn poll_ended(&mut self, recv: &mut RecvBuf) -> Result<Option<Event>, Error> {

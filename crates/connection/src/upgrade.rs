@@ -104,9 +104,13 @@ impl Upgrade {
         (self.stage < Stage::Streams).then(|| Error::Eof { stage: self.stage, streams: 0, offered: self.offered() })
     }
 
-    /// The handshake that has failed, for its last word.
-    pub(crate) fn into_handshake(self) -> Option<Handshake> {
-        self.handshake
+    /// After a failure: what the peer shall still hear, a listener's refusal or an alert.
+    pub(crate) fn send_last(&mut self, send: &mut SendBuf, transcript: &mut Transcript) {
+        self.send_negotiation(send, transcript);
+        if let Some(handshake) = &mut self.handshake {
+            transcript.handshake(Direction::Outbound, handshake.poll_transmit(send));
+            transcript.skip_sent(send);
+        }
     }
 
     /// What we offer at this stage, while it is negotiated.
