@@ -296,6 +296,8 @@ impl<T: AsRef<str>> fmt::Display for List<'_, T> {
 pub struct Refusal {
     /// The names that we offered.
     pub offered: Vec<ProtocolName>,
+    /// What the peer speaks, as far as it is known: a node knows it from identify, a connection does not.
+    pub remote: Vec<String>,
     /// What happened.
     pub cause: RefusalCause,
     /// Whether payload went out behind a lazy proposal. The peer may have seen it, but not as this protocol.
@@ -316,14 +318,32 @@ pub enum RefusalCause {
     Timeout(Duration),
 }
 
+impl Refusal {
+    /// The stage of the connection: streams.
+    pub fn stage(&self) -> Stage {
+        Stage::Streams
+    }
+
+    /// A name for machines that stays the same over versions.
+    pub fn code(&self) -> &'static str {
+        match self.cause {
+            RefusalCause::NotSupported => "protocol-refused",
+            RefusalCause::Negotiation(_) => "stream-negotiation",
+            RefusalCause::Reset => "stream-reset",
+            RefusalCause::Timeout(_) => "stream-timeout",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            RefusalCause::NotSupported => write!(f, "the peer speaks none of {}", List(&self.offered)),
-            RefusalCause::Negotiation(error) => write!(f, "{error}; we offered {}", List(&self.offered)),
-            RefusalCause::Reset => write!(f, "the peer reset the stream before agreeing on {}", List(&self.offered)),
-            RefusalCause::Timeout(after) => write!(f, "no agreement on {} within {after:?}", List(&self.offered)),
+            RefusalCause::NotSupported => write!(f, "the peer speaks none of {}", List(&self.offered))?,
+            RefusalCause::Negotiation(error) => write!(f, "{error}; we offered {}", List(&self.offered))?,
+            RefusalCause::Reset => write!(f, "the peer reset the stream before agreeing on {}", List(&self.offered))?,
+            RefusalCause::Timeout(after) => write!(f, "no agreement on {} within {after:?}", List(&self.offered))?,
         }
+        if self.remote.is_empty() { Ok(()) } else { write!(f, "; it speaks {}", List(&self.remote)) }
     }
 }
 

@@ -85,13 +85,17 @@ impl Control {
     /// # Errors
     /// [`SigningError`](crate::SigningError) if the identity cannot sign.
     pub fn new(config: Config) -> Result<Self, crate::SigningError> {
-        let connection = Arc::new(connection::Config::new(
+        let connection = connection::Config::new(
             &config.keypair,
             config.noise_secret,
             config.security.clone(),
             config.muxers.clone(),
             config.connection,
-        )?);
+        )?;
+        let connection = Arc::new(match config.unix_seconds {
+            Some(seconds) => connection.at(seconds),
+            None => connection,
+        });
         let mut swarm = Swarm::new(connection.local(), config.swarm);
         swarm.add_transport(Transport::tcp());
         let handlers = Arc::new(Handlers::new());

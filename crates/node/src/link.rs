@@ -19,6 +19,7 @@ use crate::{
     message::{ToControlKind, ToLinkKind},
     protocols::Handlers,
     service::{Kind, Service},
+    transcript::{Entry, Level},
 };
 
 mod services;
@@ -78,11 +79,13 @@ pub(crate) struct Setup {
     pub(crate) ping_timeout: Duration,
     pub(crate) identify_timeout: Duration,
     pub(crate) seed: u64,
+    pub(crate) transcript: Level,
 }
 
 impl Link {
     pub(crate) fn new(id: ConnId, mut conn: Connection, setup: Setup) -> Self {
         conn.set_names(setup.handlers.names.clone());
+        conn.set_transcript(setup.transcript);
         Self {
             id,
             conn,
@@ -122,6 +125,11 @@ impl Link {
     /// this is a reason to poll at once.
     pub fn is_held(&self) -> bool {
         self.conn.is_held()
+    }
+
+    /// The next entry of the transcript that [`Config::transcript`](crate::Config::transcript) asks for.
+    pub fn poll_transcript(&mut self) -> Option<Entry> {
+        self.conn.poll_transcript()
     }
 
     /// Counts of the connection.

@@ -78,6 +78,7 @@ impl Control {
             ping_timeout: self.config.ping_timeout,
             identify_timeout: self.config.identify_timeout,
             seed: self.seed,
+            transcript: self.config.transcript,
         };
         Some(Link::new(id, machine, setup))
     }

@@ -62,6 +62,11 @@ impl Node {
         Some(&mut self.links.get_mut(&conn)?.recv)
     }
 
+    /// The next entry of a connection's transcript. Entries of one that has gone are gone too.
+    pub fn poll_transcript(&mut self, conn: ConnId) -> Option<crate::transcript::Entry> {
+        self.links.get_mut(&conn)?.link.poll_transcript()
+    }
+
     /// Whether the driver should read from the socket of a connection.
     pub fn wants_input(&self, conn: ConnId) -> bool {
         self.links.get(&conn).is_some_and(|entry| entry.recv.wants())
