@@ -5,7 +5,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut, buf::Limit};
 /// Below this much room a read is not worth its system call: the block is changed first.
 const ROOM_MIN: usize = 4 * 1024;
 
-/// The bytes that one connection has received and not used yet: `[ plain | gap | sealed | spare ]`.
+/// The block that small slices are copied to, in bytes: what one of them may pin.
+const SMALL_BLOCK: usize = 2 * 1024;
+
+/// The bytes that one connection has received and not used yet: `[ used | plain | gap | sealed | spare ]`.
 ///
 /// The driver fills `spare`. A cipher opens the first bytes of `sealed` in place and [reveals](Self::reveal) them as
 /// `plain`, which the layers above use up from the front. What they leave when a frame ends (a part of a head) is moved
@@ -16,9 +19,10 @@ const ROOM_MIN: usize = 4 * 1024;
 /// takes back what was revealed too early.
 #[derive(Debug)]
 pub struct RecvBuf {
-    /// From the first unused byte; longer than `end` where spare bytes have been zeroed for [`spare`](Self::spare).
+    /// Longer than `end` where spare bytes have been zeroed for [`spare`](Self::spare).
     block: BytesMut,
-    /// `block[..plain]` is revealed, `block[sealed..end]` has yet to be opened; what lies between is a gap.
+    /// `block[start..plain]` is revealed, `block[sealed..end]` has yet to be opened; what lies between is a gap.
+    start: usize,
     plain: usize,
     sealed: usize,
     end: usize,
@@ -28,6 +32,8 @@ pub struct RecvBuf {
     total: u64,
     eof: bool,
     held: bool,
+    /// Room for copies of slices that are too short to pin a block.
+    small: BytesMut,
 }
 
 impl RecvBuf {
@@ -39,6 +45,7 @@ impl RecvBuf {
     pub fn new(capacity: usize) -> Self {
         Self {
             block: BytesMut::new(),
+            start: 0,
             plain: 0,
             sealed: 0,
             end: 0,
@@ -47,6 +54,7 @@ impl RecvBuf {
             total: 0,
             eof: false,
             held: false,
+            small: BytesMut::new(),
         }
     }
 
@@ -95,9 +103,9 @@ impl RecvBuf {
     pub fn feed(&mut self, input: &[u8]) -> usize {
         let mut used = 0;
         while used < input.len() && self.room() > 0 {
-            let before = self.end;
+            let before = self.total;
             self.fill(|spare| spare.put_slice(&input[used..used + spare.remaining_mut().min(input.len() - used)]));
-            used += self.end - before;
+            used += (self.total - before) as usize;
         }
         used
     }
@@ -107,11 +115,12 @@ impl RecvBuf {
         self.eof = true;
     }
 
-    /// Gives the block back if nothing is in it. A driver calls this before it waits, so that an idle connection holds
+    /// Gives the memory back if nothing is in it. A driver calls this before it waits, so that an idle connection holds
     /// no buffer.
     pub fn release(&mut self) {
-        if self.end == 0 {
+        if self.is_empty() {
             self.block = BytesMut::new();
+            self.small = BytesMut::new();
         }
     }
 
@@ -129,7 +138,7 @@ impl RecvBuf {
 
     /// Whether no byte is left, revealed or not.
     pub fn is_empty(&self) -> bool {
-        self.plain == 0 && self.sealed == self.end
+        self.start == self.end
     }
 
     /// Stops or resumes reading: a layer that cannot take more input says so here, and the socket fills up.
@@ -138,25 +147,39 @@ impl RecvBuf {
     }
 
     /// The bytes that have been revealed and not used.
+    #[inline]
     pub fn plain(&self) -> &[u8] {
-        &self.block[..self.plain]
+        &self.block[self.start..self.plain]
     }
 
     /// Uses the first `n` revealed bytes up, or all if there are fewer.
+    #[inline]
     pub fn consume(&mut self, n: usize) {
-        let n = n.min(self.plain);
-        self.advance(n);
+        self.start += n.min(self.plain - self.start);
+        self.drop_gap();
     }
 
     /// Takes the first `n` revealed bytes out as a slice of the block, or all if there are fewer. Copies nothing.
     pub fn take(&mut self, n: usize) -> Bytes {
-        let n = n.min(self.plain);
+        let n = n.min(self.plain - self.start);
+        self.drop_used();
+        let slice = self.block.split_to(n).freeze();
         self.plain -= n;
         self.sealed -= n;
         self.end -= n;
-        let slice = self.block.split_to(n).freeze();
         self.drop_gap();
         slice
+    }
+
+    /// Takes the first `n` revealed bytes out as a copy, in a block that it shares with other such copies. There are so
+    /// many, and at most half of that block.
+    pub(crate) fn take_copy(&mut self, n: usize) -> Bytes {
+        if self.small.capacity() < n {
+            self.small.reserve(SMALL_BLOCK); // This is the old block again if nobody holds a part of it.
+        }
+        self.small.extend_from_slice(&self.block[self.start..self.start + n]);
+        self.consume(n);
+        self.small.split().freeze()
     }
 
     /// The bytes that no cipher has opened yet.
@@ -173,39 +196,48 @@ impl RecvBuf {
     /// Says that a cipher has opened the frame at the front of the sealed bytes in place: `head` bytes before the
     /// plaintext, `plain` bytes of it, `tail` bytes behind. Lengths beyond the sealed bytes are cut.
     pub fn reveal(&mut self, head: usize, plain: usize, tail: usize) {
-        let start = (self.sealed + head).min(self.end);
-        let stop = (start + plain).min(self.end);
-        let left = self.plain;
-        if left > 0 {
-            self.block.copy_within(..left, start - left);
+        let from = (self.sealed + head).min(self.end);
+        let to = (from + plain).min(self.end);
+        let left = self.plain - self.start;
+        if left > 0 && from > self.plain {
+            self.block.copy_within(self.start..self.plain, from - left);
         }
-        self.plain = left + (stop - start);
-        self.sealed = (stop + tail).min(self.end) - (start - left);
-        self.end -= start - left;
-        self.block.advance(start - left);
+        self.start = from - left;
+        self.plain = to;
+        self.sealed = (to + tail).min(self.end);
         self.announced = 0;
         self.drop_gap();
     }
 
     /// Reveals all sealed bytes as they are: what a connection without a cipher does.
+    #[inline]
     pub fn reveal_all(&mut self) {
-        self.reveal(0, self.end - self.sealed, 0);
+        if self.plain == self.sealed {
+            (self.plain, self.sealed, self.announced) = (self.end, self.end, 0);
+        } else {
+            self.reveal(0, self.end - self.sealed, 0);
+        }
     }
 
     /// Takes back what was revealed and not used, at a switch from no cipher to one: it belongs to the cipher.
     /// Of use only while all was revealed by [`reveal_all`](Self::reveal_all), when there is no gap.
     pub fn reseal(&mut self) {
         if self.plain == self.sealed {
-            self.sealed = 0;
-            self.plain = 0;
+            self.sealed = self.start;
+            self.plain = self.start;
         }
     }
 
     // ---- within
 
-    /// What may still be read in: up to the capacity, or as much as the announced frame needs.
+    /// The bytes that may be held: up to the capacity, or as many as the announced frame needs.
+    fn bound(&self) -> usize {
+        self.capacity.max(self.sealed - self.start + self.announced)
+    }
+
+    /// What may still be read in.
     fn room(&self) -> usize {
-        self.capacity.max(self.sealed + self.announced) - self.end.min(self.capacity.max(self.sealed + self.announced))
+        self.bound().saturating_sub(self.end - self.start)
     }
 
     /// Makes sure that the block has room behind `end`, and returns how much of it may be used.
@@ -216,26 +248,32 @@ impl RecvBuf {
         if in_block >= room.min(ROOM_MIN.max(missing)) {
             return room.min(in_block);
         }
+        self.drop_used();
         self.block.truncate(self.end);
         self.block.reserve(room);
         room
     }
 
-    fn advance(&mut self, n: usize) {
-        self.block.advance(n);
-        self.plain -= n;
-        self.sealed -= n;
-        self.end -= n;
-        self.drop_gap();
+    /// Lets the block begin with the first unused byte.
+    fn drop_used(&mut self) {
+        let used = core::mem::take(&mut self.start);
+        self.block.advance(used);
+        self.plain -= used;
+        self.sealed -= used;
+        self.end -= used;
     }
 
-    /// With nothing revealed left, tag and length of the frame behind it are of no use.
+    /// With nothing revealed left, tag and length of the frame behind it are of no use. With nothing left at all, the
+    /// block can be filled from its beginning again.
+    #[inline]
     fn drop_gap(&mut self) {
-        if self.plain == 0 && self.sealed > 0 {
-            let gap = core::mem::take(&mut self.sealed);
-            self.block.advance(gap);
-            self.end -= gap;
+        if self.start < self.plain {
+            return;
         }
+        if self.sealed == self.end {
+            (self.sealed, self.end) = (0, 0);
+        }
+        (self.start, self.plain) = (self.sealed, self.sealed);
     }
 }
 
@@ -337,6 +375,47 @@ mod tests {
         assert_eq!(blocks.len(), 1, "one block serves all");
     }
 
+    #[test]
+    fn what_is_used_without_being_taken_stays_in_place() {
+        let mut recv = RecvBuf::new(8 * 1024);
+        for _ in 0..1000 {
+            recv.feed(&[1; 100]);
+            recv.reveal_all();
+            recv.consume(100);
+        }
+        assert_eq!((recv.total(), recv.block.capacity(), recv.end), (100_000, 8 * 1024, 0));
+        recv.feed(&[1; 5000]);
+        recv.reveal_all();
+        recv.consume(4999);
+        assert_eq!(
+            (recv.room(), recv.feed(&[2; 9000])),
+            (8 * 1024 - 1, 8 * 1024 - 1),
+            "room counts from what is unused"
+        );
+        recv.reveal_all();
+        assert_eq!((recv.plain()[0], recv.plain()[1], recv.plain().len()), (1, 2, 8 * 1024));
+    }
+
+    #[test]
+    fn copies_share_a_block_that_is_used_again() {
+        let mut recv = RecvBuf::default();
+        let mut copy = |text: &[u8]| {
+            recv.feed(text);
+            recv.reveal_all();
+            recv.take_copy(text.len())
+        };
+        let first = copy(&[1; 1000]);
+        let (second, third) = (copy(&[2; 1000]), copy(&[3; 1000]));
+        assert_eq!((&first[..], &second[..], &third[..]), (&[1; 1000][..], &[2; 1000][..], &[3; 1000][..]));
+        assert_eq!(first.as_ptr() as usize + 1000, second.as_ptr() as usize, "one block");
+        let at = third.as_ptr();
+        drop((first, second, third));
+        copy(&[4; 1000]);
+        assert_eq!(copy(&[5; 1000]).as_ptr(), at, "nobody held it any more");
+        recv.release();
+        assert_eq!((recv.small.capacity(), recv.block.capacity()), (0, 0));
+    }
+
     proptest! {
         /// Frames of `[len u16][text][tag 3]`, fed in any pieces, used in any pieces: the text comes out in order.
         #[test]
@@ -373,7 +452,9 @@ mod tests {
                     if sealed.len() >= len + 5 { recv.reveal(2, len, 3) } else { recv.announce(len + 5) }
                 }
                 let n = uses.next().unwrap();
-                if recv.plain().len() > 1026 || n % 2 == 0 { got.extend(recv.take(n)) }
+                let few = n.min(recv.plain().len());
+                if n % 3 == 0 && n <= 1000 { got.extend(recv.take_copy(few)) }
+                else if recv.plain().len() > 1026 || n % 2 == 0 { got.extend(recv.take(n)) }
                 else { let n = n.min(recv.plain().len()); got.extend_from_slice(&recv.plain()[..n]); recv.consume(n) }
                 if at == wire.len() && recv.is_empty() { break }
             }
