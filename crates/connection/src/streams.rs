@@ -263,11 +263,10 @@ impl Streams {
             None => return Ok(used > 0),
             Some(MuxEvent::Opened(mux)) => self.opened(mux),
             Some(MuxEvent::Data { id, len, last }) => {
-                let slice = recv.take(len);
-                self.transcript.received_body(slice.len());
-                self.received(id, slice, last, events);
+                self.transcript.received_body(len);
+                self.received(id, recv, len, last, events);
             }
-            Some(MuxEvent::Finished(mux)) => self.received(mux, Bytes::new(), true, events),
+            Some(MuxEvent::Finished(mux)) => self.received(mux, recv, 0, true, events),
             Some(MuxEvent::Reset(mux)) => {
                 if let Some(id) = self.of_mux(mux) {
                     self.fail(id, RefusalCause::Reset, events);
@@ -293,17 +292,21 @@ impl Streams {
         self.waiting.push_back(id);
     }
 
-    fn received(&mut self, mux: MuxId, slice: Bytes, last: bool, events: &mut VecDeque<Event>) {
-        let Some(id) = self.of_mux(mux) else { return };
-        let Some(stream) = self.table.get_mut(id) else { return };
+    /// The next `len` bytes are a stream's, which ends with them if they are the `last`.
+    fn received(&mut self, mux: MuxId, recv: &mut RecvBuf, len: usize, last: bool, events: &mut VecDeque<Event>) {
+        let id = self.of_mux(mux);
+        let Some((id, stream)) = id.and_then(|id| Some((id, self.table.get_mut(id)?))) else {
+            return recv.consume(len);
+        };
         stream.remote_finished |= last;
         // What a user will not read is dropped, but not the other side's part of a negotiation.
         if stream.stopped && !matches!(stream.state, State::Negotiating(_)) {
+            recv.consume(len);
             if let Some(session) = &mut self.session {
-                session.consumed(mux, slice.len());
+                session.consumed(mux, len);
             }
         } else {
-            stream.inbox.push(slice);
+            stream.inbox.push_from(recv, len);
         }
         match stream.state {
             State::Waiting(_) => {}

@@ -26,6 +26,9 @@ pub struct Config {
     pub agent: String,
     /// How much each connection writes down, for [`Link::poll_transcript`](crate::Link::poll_transcript). Default nothing.
     pub transcript: Level,
+    /// What all receive buffers together may hold beyond 8 KiB each, in bytes. Default 64 MiB: a thousand connections
+    /// that receive at the same moment. Stops: frames that are begun on many connections and never ended.
+    pub recv_bytes: usize,
     /// How often each connection is pinged. Default 15 s; `None` never.
     pub ping_interval: Option<Duration>,
     /// How long a ping may take. Default 10 s.
@@ -52,6 +55,7 @@ impl Config {
             muxers: Muxer::defaults(),
             agent: concat!("sanswarm/", env!("CARGO_PKG_VERSION")).to_owned(),
             transcript: Level::Off,
+            recv_bytes: 64 * 1024 * 1024,
             ping_interval: Some(Duration::from_secs(15)),
             ping_timeout: Duration::from_secs(10),
             identify_timeout: Duration::from_secs(5),

@@ -79,6 +79,7 @@ impl Control {
             identify_timeout: self.config.identify_timeout,
             seed: self.seed,
             transcript: self.config.transcript,
+            budget: self.budget.clone(),
         };
         Some(Link::new(id, machine, setup))
     }

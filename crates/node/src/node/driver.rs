@@ -247,8 +247,8 @@ impl Node {
     pub(crate) fn add_link(&mut self, link: Link) -> ConnId {
         let conn = link.id();
         let entry = Entry {
+            recv: link.recv_buf(),
             link,
-            recv: RecvBuf::default(),
             send: SendBuf::default(),
             is_active: false,
             is_ready: false,
