@@ -67,6 +67,8 @@ mod cipher;
 mod config;
 mod connection;
 mod error;
+#[allow(dead_code, reason = "the check of claims will call it")]
+mod identity;
 mod session;
 mod stats;
 mod stream;
