@@ -6,7 +6,7 @@ use libp2p_identity::PeerId;
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select as select;
 
-use crate::Direction;
+use crate::{Direction, KeyFault};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +77,8 @@ pub enum Error {
     IdentityKey {
         /// The number of the key's type: 0 RSA, 1 Ed25519, 2 secp256k1, 3 ECDSA; `None` where not even that is readable.
         key_type: Option<u8>,
+        /// What is wrong with it.
+        fault: KeyFault,
     },
     /// The peer's identity key did not sign its handshake.
     IdentitySignature,
@@ -224,10 +226,10 @@ impl fmt::Display for Error {
             Self::Tls { stage, cause } => write!(f, "{stage}: {cause}"),
             #[cfg(feature = "plaintext")]
             Self::Plaintext(error) => write!(f, "handshake: {error}"),
-            Self::IdentityKey { key_type: Some(n) } => {
-                write!(f, "handshake: the peer's identity key is malformed or its type ({n}) is not built in")
+            Self::IdentityKey { key_type: Some(n), fault } => {
+                write!(f, "handshake: the peer's identity key, type {n}, is {fault}")
             }
-            Self::IdentityKey { key_type: None } => f.write_str("handshake: the peer's identity key is malformed"),
+            Self::IdentityKey { key_type: None, fault } => write!(f, "handshake: the peer's identity key is {fault}"),
             Self::IdentitySignature => f.write_str("handshake: the peer's identity key did not sign its handshake"),
             Self::WrongPeer { expected, got } => write!(f, "handshake: expected peer {expected}, but {got} answered"),
             #[cfg(feature = "yamux")]

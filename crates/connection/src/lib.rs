@@ -68,6 +68,7 @@ mod config;
 mod connection;
 mod error;
 mod handshake;
+mod identity;
 #[cfg(feature = "plaintext")]
 pub mod plaintext;
 mod session;
@@ -80,6 +81,7 @@ mod upgrade;
 pub use config::{Config, Limits, Muxer, Security, SigningError};
 pub use connection::{CloseReason, Connection, Event, Goodbye, Hangup, Open};
 pub use error::{Error, OpenError, ReadError, Refusal, RefusalCause, Stage, WriteError};
+pub use identity::KeyFault;
 pub use sanswarm_wire::Key as StreamId;
 pub use stats::{Mark, Stats};
 pub use stream::Direction;

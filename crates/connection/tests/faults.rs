@@ -5,7 +5,8 @@ mod common;
 use common::{ByHand, DIALER, End, LISTENER, Pair, name, now, pattern, peer, secs};
 use proptest::prelude::*;
 use sanswarm_connection::{
-    CloseReason, Connection, Error, Event, Goodbye, Hangup, Limits, Open, OpenError, ReadError, Stage, WriteError,
+    CloseReason, Connection, Error, Event, Goodbye, Hangup, KeyFault, Limits, Open, OpenError, ReadError, Stage,
+    WriteError,
 };
 use sanswarm_multistream_select as select;
 use sanswarm_noise as noise;
@@ -49,9 +50,9 @@ fn another_peer_than_the_one_dialled_is_an_error_that_names_both() {
 #[test]
 fn an_identity_key_that_is_none_is_refused() {
     let config = noise::Config { identity_key: (&b"\x08\x63\x12\x01x"[..]).into(), ..common::noise(LISTENER) };
-    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: Some(99) }));
+    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: Some(99), fault: KeyFault::NotBuiltIn }));
     let config = noise::Config { identity_key: (&b"rubbish"[..]).into(), ..common::noise(LISTENER) };
-    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: None }));
+    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: None, fault: KeyFault::Malformed }));
 }
 
 #[test]
@@ -411,8 +412,9 @@ fn a_frame_that_is_begun_and_not_ended_ends_the_connection_in_time() {
 #[test]
 fn whole_frames_each_have_their_own_time() {
     let mut pair = Pair::ready(&[ECHO]);
-    pair.chunk = 10;
     let id = pair.a.open(&[ECHO], Open::Lazy);
+    pair.run();
+    pair.chunk = 10;
     let step = Limits::default().frame_timeout / 4;
     for n in 0..12u8 {
         pair.a.write(id, &[n; 20]);

@@ -90,8 +90,7 @@ fn idle(configs: &[Arc<Config>; 2]) -> (Bare, Bare) {
 /// Bytes of heap that one end holds, on average over many of both roles.
 fn heap(security: Security, muxer: Muxer) -> usize {
     const PAIRS: usize = 50;
-    let configs =
-        [DIALER, LISTENER].map(|seed| config_of(seed, vec![security], vec![muxer], Limits::default()));
+    let configs = [DIALER, LISTENER].map(|seed| config_of(seed, vec![security], vec![muxer], Limits::default()));
     drop(idle(&configs)); // what is made once
     let mut all = Vec::with_capacity(PAIRS);
     let region = Region::new(ALLOCATOR);
