@@ -1,4 +1,4 @@
-//! Writes the committed seeds of the targets of negotiation and of three of yamux's: `cargo run --example seeds` in
+//! Writes the committed seeds of the targets of negotiation, of TLS and plaintext, and of three of yamux's: `cargo run --example seeds` in
 //! `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
@@ -7,7 +7,10 @@
 
 use std::fs;
 
-use sanswarm_fuzz::KNOWN;
+use sanswarm_fuzz::{
+    KNOWN,
+    certificate::{body, libp2p, tlv},
+};
 
 const HEADER: &[u8] = b"\x13/multistream/1.0.0\n";
 const NA: &[u8] = b"\x03na\n";
@@ -425,7 +428,114 @@ fn yamux_pairs() {
     put("one_greedy_one_small", 4, &[&open, &open, &large, &[1, 0x01], &[14, 0], &there, &[14, 0], &there, &flush]);
 }
 
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: String = text.split_whitespace().collect();
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("digits")).collect()
+}
+
+fn certificates() {
+    let target = "tls_certificate";
+    for (name, hex) in [
+        ("spec_ed25519", include_str!("../../crates/tls/tests/vectors/ed25519.hex")),
+        ("spec_ecdsa", include_str!("../../crates/tls/tests/vectors/ecdsa.hex")),
+        ("spec_secp256k1", include_str!("../../crates/tls/tests/vectors/secp256k1.hex")),
+        ("spec_invalid", include_str!("../../crates/tls/tests/vectors/invalid.hex")),
+    ] {
+        put(target, name, &[&[0], &unhex(hex)]);
+    }
+    let (ours, critical) = (libp2p(&[], b"key", b"signature"), [1, 1, 0xff]);
+    let other = |critical: &[u8]| tlv(0x30, &[&[6, 3, 0x55, 0x1d, 0x13], critical, &tlv(4, &[&[0x30, 0]])]);
+    for (name, extensions) in [
+        ("plain", ours.clone()),
+        ("critical", libp2p(&critical, b"key", b"signature")),
+        ("default_written", libp2p(&[1, 1, 0], b"key", b"signature")),
+        ("others", [other(&[]), ours.clone(), other(&[])].concat()),
+        ("unknown_critical", [ours.clone(), other(&critical)].concat()),
+        ("twice", ours.repeat(2)),
+        ("none", Vec::new()),
+        ("empty_key", libp2p(&[], b"", b"signature")),
+        ("long_key", libp2p(&[], &[7; 300], &[8; 300])),
+    ] {
+        put(target, name, &[&[1], &body(&extensions)]);
+    }
+}
+
+/// A message of a TLS handshake in one record: `head`, then extensions of a number and a body each.
+fn hello(kind: u8, head: &[u8], extensions: &[(u8, &[u8])]) -> Vec<u8> {
+    let short = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+    let all: Vec<u8> = extensions.iter().flat_map(|(id, body)| [&[0, *id][..], &short(body)].concat()).collect();
+    let body = [&[3, 3][..], &[7; 32], &[0], head, &short(&all)].concat();
+    let message = [&[kind, 0][..], &short(&body)].concat();
+    [&[22, 3, 1][..], &short(&message)].concat()
+}
+
+fn handshakes() {
+    let put = |name: &str, flags: u8, parts: &[u8]| put("tls_handshake", name, &[&[flags], parts]);
+    let share = [&[0, 36, 0, 29, 0, 32][..], &[9; 32]].concat();
+    let (groups, schemes, versions) = ([0, 2, 0, 29], [0, 4, 4, 3, 8, 7], [2, 3, 4]);
+    let known: [(u8, &[u8]); 4] = [(10, &groups), (13, &schemes), (43, &versions), (51, &share)];
+    let alpn = [&[0, 20, 12][..], b"/yamux/1.0.0", &[6], b"libp2p"].concat();
+    let client = |more: &[(u8, &[u8])]| hello(1, &[0, 2, 0x13, 1, 1, 0], &[&known[..], more].concat());
+    let whole = client(&[(16, &alpn)]);
+    put("client", 0, &whole);
+    put("client_without_protocols", 0, &client(&[]));
+    put("client_of_other_protocols", 0, &client(&[(16, &[0, 3, 2, b'h', b'2'])]));
+    put("client_of_an_empty_protocol", 0, &client(&[(16, &[0, 1, 0])]));
+    put("client_with_a_name", 0, &client(&[(16, &alpn), (0, &[&[0, 14, 0, 0, 11][..], b"example.org"].concat())]));
+    put("client_of_tls_1_2", 0, &hello(1, &[0, 2, 0xc0, 0x2b, 1, 0], &known[..2]));
+    put("client_without_a_share", 0, &hello(1, &[0, 2, 0x13, 1, 1, 0], &[&known[..3], &[(51, &[0, 0])]].concat()));
+    put("client_twice", 0, &whole.repeat(2));
+    let (first, rest) = whole[5..].split_at(60);
+    let records = [&[22, 3, 1, 0, 60][..], first, &[22, 3, 3, 0, rest.len() as u8], rest].concat();
+    put("client_in_two_records", 0, &records);
+    put("client_then_a_goodbye", 0, &[&whole[..], &[21, 3, 3, 0, 2, 1, 0]].concat());
+    put("client_then_junk", 0, &[&whole[..], &[20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 20], &[5; 20]].concat());
+    let answer = [&[0, 29, 0, 32][..], &[9; 32]].concat();
+    let server = hello(2, &[0x13, 1, 0], &[(43, &[3, 4]), (51, &answer)]);
+    put("server", 1, &server);
+    put("server_then_junk", 1, &[&server[..], &[20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 20], &[5; 20]].concat());
+    put("server_of_tls_1_2", 1, &hello(2, &[0xc0, 0x2b, 0], &[]));
+    put("server_of_another_suite", 1, &hello(2, &[0x13, 9, 0], &[(43, &[3, 4]), (51, &answer)]));
+    for (name, bytes) in [
+        ("alert", &[21, 3, 3, 0, 2, 2, 40][..]),
+        ("many_goodbyes", &[21, 3, 3, 0, 2, 1, 0].repeat(9)),
+        ("http", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ("too_long", &[22, 3, 3, 0x41, 1]),
+        ("endless_message", &[&[22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff][..], &[22, 3, 1, 0, 1, 0].repeat(30)].concat()),
+    ] {
+        put(&format!("{name}_to_a_listener"), 0, bytes);
+        put(&format!("{name}_to_a_dialer"), 1, bytes);
+    }
+    put("peers", 2, &[0]);
+    for (flight, name) in ["hello", "server_flight", "last_flight", "record", "record_back"].iter().enumerate() {
+        for (what, edit) in [(0, "cut"), (1, "repeated"), (2, "inserted"), (3, "deleted"), (0x40, "flipped")] {
+            put(&format!("{name}_{edit}"), 2, &[1, flight as u8, 0, 40, what, 0x55, 3, 3, 3]);
+        }
+    }
+}
+
+fn plaintext() {
+    let put = |name, parts: &[u8]| put("plaintext", name, &[parts]);
+    let key =
+        [&[8, 1, 0x12, 32][..], &unhex("8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c")].concat();
+    let message = |id: &[u8]| [&[0x0a, id.len() as u8][..], id, &[0x12, 36], &key].concat();
+    let own = message(&[&[0, 36][..], &key].concat());
+    put("ed25519", &[&[own.len() as u8][..], &own, b"raw"].concat());
+    put("another_id", &[&[43][..], &message(b"other")].concat());
+    put("no_key", b"\x04\x0a\x02id");
+    put("no_id", b"\x05\x12\x03key");
+    put("empty", b"\x00");
+    put("unknown_fields", b"\x0d\x18\x05\x22\x01?\x12\x01k\x0a\x02id!");
+    put("length_not_minimal", b"\x84\x00\x0a\x02id");
+    put("just_the_limit", b"\x80\x40");
+    put("too_long", b"\x81\x40");
+    put("py_before_varints", &[&[0, 0, 0, own.len() as u8][..], &own].concat());
+}
+
 fn main() {
+    certificates();
+    handshakes();
+    plaintext();
     yamux_targets();
     framing();
     headers();

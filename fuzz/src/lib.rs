@@ -6,10 +6,12 @@
 //! - [`reference`](mod@reference) is the negotiation once more, as plain as can be, to compare with.
 //! - [`differential`] does the same with the registry's `multistream-select`, and lists where the two differ.
 //! - [`drive`] feeds a negotiator in pieces and checks what holds at every call.
+//! - [`certificate`](mod@certificate) signs certificates around any body.
 //! - [`yamux`] is a session of yamux as plain as can be.
 
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod differential;
 pub mod drive;
 mod input;

@@ -119,6 +119,7 @@ fn every_limit_is_on_the_page_of_limits() {
         ("connection", "connection/src/config.rs", &["Limits"]),
         ("swarm", "swarm/src/limits.rs", &["Limits"]),
         ("noise", "noise/src/config.rs", &["Config", "Limits"]),
+        ("tls", "tls/src/config.rs", &["Config", "Limits"]),
         ("yamux", "yamux/src/config.rs", &["Config", "Limits"]),
         ("mplex", "mplex/src/config.rs", &["Limits"]),
         ("multistream-select", "multistream-select/src/limits.rs", &["Limits"]),

@@ -57,7 +57,7 @@ impl Key {
 }
 
 /// ring and aws-lc-rs have the same names and signatures.
-#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(any(feature = "aws-lc", feature = "ring"))]
 macro_rules! by {
     ($name:ident, $library:ident) => {
         mod $name {
@@ -92,18 +92,18 @@ macro_rules! by {
     };
 }
 
-#[cfg(feature = "aws-lc-rs")]
+#[cfg(feature = "aws-lc")]
 by!(by_aws_lc, aws_lc_rs);
 #[cfg(feature = "ring")]
 by!(by_ring, ring);
 
-#[cfg(not(feature = "aws-lc-rs"))]
+#[cfg(not(feature = "aws-lc"))]
 use missing as by_aws_lc;
 #[cfg(not(feature = "ring"))]
 use missing as by_ring;
 
 /// In place of a library that is not built in: there is no key of it.
-#[cfg(not(all(feature = "aws-lc-rs", feature = "ring")))]
+#[cfg(not(all(feature = "aws-lc", feature = "ring")))]
 mod missing {
     use super::{HEADER, Kind, TAG};
 

@@ -312,7 +312,7 @@ impl fmt::Debug for Cipher {
     }
 }
 
-#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+#[cfg(any(feature = "ring", feature = "aws-lc"))]
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

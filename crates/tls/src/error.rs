@@ -52,7 +52,7 @@ pub enum Error {
     Exhausted,
 
     // ---- the caller's
-    /// The provider of cryptography is not built in: see the features `ring` and `aws-lc-rs`.
+    /// The provider of cryptography is not built in: see the features `aws-lc` and `ring`.
     NoProvider,
     /// The key of the certificate is not a P-256 key in PKCS#8, or none could be made for want of random numbers.
     OwnKey,

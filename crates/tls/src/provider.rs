@@ -8,9 +8,9 @@ use rustls::{CipherSuite, crypto::CryptoProvider};
 /// [`Error::NoProvider`](crate::Error::NoProvider).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
-    /// `aws-lc-rs`: the faster one. Feature `aws-lc-rs`.
+    /// `aws-lc-rs`: the faster one. Feature `aws-lc`, which is on by default.
     AwsLc,
-    /// `ring`. Feature `ring`, which is on by default.
+    /// `ring`. Feature `ring`.
     Ring,
 }
 
@@ -23,7 +23,7 @@ impl Provider {
     /// Whether it is built in.
     pub const fn is_available(self) -> bool {
         match self {
-            Self::AwsLc => cfg!(feature = "aws-lc-rs"),
+            Self::AwsLc => cfg!(feature = "aws-lc"),
             Self::Ring => cfg!(feature = "ring"),
         }
     }
@@ -39,11 +39,11 @@ impl Provider {
 
     fn all(self) -> Option<CryptoProvider> {
         match self {
-            #[cfg(feature = "aws-lc-rs")]
+            #[cfg(feature = "aws-lc")]
             Self::AwsLc => Some(rustls::crypto::aws_lc_rs::default_provider()),
             #[cfg(feature = "ring")]
             Self::Ring => Some(rustls::crypto::ring::default_provider()),
-            #[cfg(not(all(feature = "aws-lc-rs", feature = "ring")))]
+            #[cfg(not(all(feature = "aws-lc", feature = "ring")))]
             _ => None,
         }
     }
@@ -51,7 +51,7 @@ impl Provider {
     /// A new P-256 key as PKCS#8, or `None` if the provider is not built in or has no random numbers.
     pub(crate) fn generate(self) -> Option<Vec<u8>> {
         match self {
-            #[cfg(feature = "aws-lc-rs")]
+            #[cfg(feature = "aws-lc")]
             Self::AwsLc => {
                 use aws_lc_rs::{rand::SystemRandom, signature as s};
                 s::EcdsaKeyPair::generate_pkcs8(&s::ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
@@ -65,7 +65,7 @@ impl Provider {
                     .ok()
                     .map(|key| key.as_ref().to_vec())
             }
-            #[cfg(not(all(feature = "aws-lc-rs", feature = "ring")))]
+            #[cfg(not(all(feature = "aws-lc", feature = "ring")))]
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Records after the handshake, between two of ours.
 
-#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+#![cfg(any(feature = "ring", feature = "aws-lc"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;

@@ -1,6 +1,6 @@
 //! Handshakes and ciphers against whole connections of rustls, with any certificate and any behaviour.
 
-#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+#![cfg(any(feature = "ring", feature = "aws-lc"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;

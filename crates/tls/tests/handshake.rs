@@ -1,6 +1,6 @@
 //! Handshakes between two of ours.
 
-#![cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+#![cfg(any(feature = "ring", feature = "aws-lc"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
