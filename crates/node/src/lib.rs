@@ -57,8 +57,8 @@ pub use node::Node;
 pub use peer::{IdentifyError, Info, NoPeerId, PeerInfo};
 pub use protocols::{HandlerId, Protocols};
 pub use sanswarm_connection::{
-    CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, Open, OpenError, ReadError,
-    Refusal, RefusalCause, Security, SigningError, Stage, Stats, WriteError,
+    CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, Open, OpenError,
+    ReadError, Refusal, RefusalCause, Security, SigningError, Stage, Stats, WriteError,
 };
 pub use sanswarm_multistream::ProtocolName;
 pub use sanswarm_swarm::{

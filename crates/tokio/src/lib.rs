@@ -47,7 +47,7 @@ pub use events::{Events, EventsError};
 pub use node::{LinkStats, Node, config};
 pub use sanswarm as core;
 pub use sanswarm::{
-    Bytes, CloseReason, Config, ConnId, Event, Goodbye, IdentifyError, Info, Keypair, Multiaddr, OpenStreamError, PeerId,
-    PeerInfo, PingError, ProtocolName, Protocols, SigningError, StreamId, TransportError,
+    Bytes, CloseReason, Config, ConnId, Event, Goodbye, IdentifyError, Info, Keypair, Multiaddr, OpenStreamError,
+    PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError, StreamId, TransportError,
 };
 pub use stream::Stream;

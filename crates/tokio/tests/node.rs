@@ -8,7 +8,8 @@ use core::time::Duration;
 
 use common::{ECHO, check_echo, config, echo, echo_server, listener_on, no_streams, within};
 use sanswarm_tokio::{
-    CloseReason, Event, EventsError, Goodbye, IdentifyError, Node, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName,
+    CloseReason, Event, EventsError, Goodbye, IdentifyError, Node, OpenStreamError, PeerId, PeerInfo, PingError,
+    ProtocolName,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
