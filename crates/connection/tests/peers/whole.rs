@@ -50,8 +50,14 @@ impl Peer {
 
     /// Takes bytes, and gives what it says to them. Without bytes: what it says unasked.
     pub(crate) fn handle(&mut self, bytes: &[u8]) -> Vec<u8> {
-        assert_eq!(self.recv.feed(bytes), bytes.len());
-        while self.step() {}
+        let mut rest = bytes;
+        loop {
+            rest = &rest[self.recv.feed(rest)..];
+            while self.step() {}
+            if rest.is_empty() {
+                break;
+            }
+        }
         if let Some(cipher) = &mut self.cipher {
             cipher.seal(&mut self.send).unwrap();
         }
