@@ -218,15 +218,13 @@ impl World {
             Some(Fault::Flip { who: by, at }) if by == who => {
                 let _ = at.checked_sub(passed).and_then(|at| bytes.get_mut(at)).map(|byte| *byte ^= 0x41);
             }
-            Some(Fault::End { who: by, at }) if by == who => {
-                if passed + bytes.len() >= at {
-                    bytes.truncate(at - passed);
-                    if to.recv.wants() && to.recv.feed(&bytes) == bytes.len() {
-                        to.recv.set_eof();
-                        self.fault = None;
-                    }
-                    return 0;
+            Some(Fault::End { who: by, at }) if by == who && passed + bytes.len() >= at => {
+                bytes.truncate(at - passed);
+                if to.recv.wants() && to.recv.feed(&bytes) == bytes.len() {
+                    to.recv.set_eof();
+                    self.fault = None;
                 }
+                return 0;
             }
             _ => {}
         }
