@@ -105,10 +105,11 @@ impl World {
         if mode & 32 != 0 {
             streams.extend(conn.open(Instant::ZERO, names(0), Open::Lazy));
         }
-        let ready = shake(&mut conn, &mut handshake, &mut recv, &mut send);
+        let (ready, behind) = shake(&mut conn, &mut handshake, &mut recv, &mut send);
         let (cipher, _) = handshake.finish().expect("it is done");
         let mut peer = Peer { cipher, recv: RecvBuf::default(), send: SendBuf::default() };
         peer.send.set_framing(Cipher::framing());
+        peer.recv.feed(&behind);
         let (taken, mplex, now) = (BTreeMap::new(), arrangement == 1, Instant::ZERO);
         Self { conn, recv, send, peer, streams, taken, error: None, closed: false, ready, mplex, now }
     }
@@ -284,8 +285,9 @@ fn names(which: usize) -> Arc<[ProtocolName]> {
     NAMES[which % 4].iter().map(|name| ProtocolName::from_static(name)).collect()
 }
 
-/// Security and handshake. Returns whether the connection is ready, as it is where the peer names a muxer.
-fn shake(conn: &mut Connection, handshake: &mut Handshake, recv: &mut RecvBuf, send: &mut SendBuf) -> bool {
+/// Security and handshake. Returns whether the connection is ready, as it is where the peer names a muxer, and what it
+/// has sent behind its last message.
+fn shake(conn: &mut Connection, handshake: &mut Handshake, recv: &mut RecvBuf, send: &mut SendBuf) -> (bool, Vec<u8>) {
     let (mut out, mut hand) = (SendBuf::default(), Vec::new());
     assert!(out.append(NEGOTIATION));
     let (mut ready, mut skip) = (false, NEGOTIATION.len());
@@ -308,7 +310,7 @@ fn shake(conn: &mut Connection, handshake: &mut Handshake, recv: &mut RecvBuf, s
         recv.feed(out.ready());
         out.sent(usize::MAX / 2);
     }
-    ready
+    (ready, hand)
 }
 
 fuzz_target!(|data: &[u8]| {
