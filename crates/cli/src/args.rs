@@ -27,11 +27,13 @@ pub(crate) enum Verb {
     Ping,
     Echo,
     Identify,
+    Explain,
     Keygen,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 6] = [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Keygen];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Explain, Self::Keygen];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -40,6 +42,7 @@ impl Verb {
             Self::Ping => "ping",
             Self::Echo => "echo",
             Self::Identify => "identify",
+            Self::Explain => "explain",
             Self::Keygen => "keygen",
         }
     }
@@ -49,7 +52,7 @@ impl Verb {
     }
 
     fn needs_address(self) -> bool {
-        matches!(self, Self::Ping | Self::Echo | Self::Identify)
+        matches!(self, Self::Ping | Self::Echo | Self::Identify | Self::Explain)
     }
 
     fn takes_address(self) -> bool {

@@ -4,7 +4,8 @@ use core::{fmt, time::Duration};
 use std::{io, path::PathBuf};
 
 use sanswarm::{
-    AttemptCause, AttemptFailure, IdentifyError, NoPeerId, OpenStreamError, PingError, SigningError, multiaddr,
+    AttemptCause, AttemptFailure, ConnectionError, IdentifyError, NoPeerId, OpenStreamError, PingError, SigningError,
+    TransportError, multiaddr,
 };
 use sanswarm_tokio::ListenError;
 
@@ -78,6 +79,10 @@ pub(crate) enum Failure {
     Runtime(io::Error),
     Listen(ListenError),
     Open(OpenStreamError),
+    /// There is no socket.
+    Connect(TransportError),
+    /// The connection that was to be explained failed.
+    Explain(ConnectionError),
     Ping(PingError),
     Identify(IdentifyError),
     /// A stream broke.
@@ -124,6 +129,8 @@ impl Failure {
             Self::Randomness | Self::Runtime(_) | Self::Gone => "system",
             Self::Listen(_) => "listen",
             Self::Open(error) => error.code(),
+            Self::Connect(_) => "connect",
+            Self::Explain(error) => error.code(),
             Self::Ping(_) => "ping",
             Self::Identify(_) => "identify",
             Self::Stream { .. } => "stream",
@@ -136,6 +143,7 @@ impl Failure {
     /// 1 failed, 2 not supported or wrong usage.
     pub(crate) fn exit(&self) -> u8 {
         match self {
+            Self::Connect(TransportError::Unsupported) => 2,
             Self::Usage(_) | Self::Listen(ListenError::Refused(sanswarm::ListenError::NoTransport)) => 2,
             Self::Open(OpenStreamError::Dial(report)) => {
                 let unsupported = |cause: &AttemptCause| *cause == AttemptCause::Dial(AttemptFailure::NoTransport);
@@ -162,6 +170,8 @@ impl fmt::Display for Failure {
             Self::Runtime(cause) => write!(f, "system: {cause}"),
             Self::Listen(error) => write!(f, "listen: {error}"),
             Self::Open(error) => error.fmt(f),
+            Self::Connect(error) => write!(f, "connect: {error}"),
+            Self::Explain(error) => error.fmt(f),
             Self::Ping(error) => write!(f, "ping: {error}"),
             Self::Identify(error) => write!(f, "identify: {error}"),
             Self::Stream { stream, cause } => write!(f, "echo: stream {stream}: {cause}"),

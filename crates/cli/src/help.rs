@@ -10,6 +10,7 @@ pub(crate) fn text(verb: Option<Verb>) -> &'static str {
         Some(Verb::Ping) => PING,
         Some(Verb::Echo) => ECHO,
         Some(Verb::Identify) => IDENTIFY,
+        Some(Verb::Explain) => EXPLAIN,
         Some(Verb::Keygen) => KEYGEN,
     }
 }
@@ -24,6 +25,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   ping MULTIADDR       round-trip times to a peer
   echo MULTIADDR       send bytes, get them back, verify their digest
   identify MULTIADDR   what a peer says of itself
+  explain MULTIADDR    everything that is said on a connection, decrypted, by layer
   keygen               make an identity
 
 A MULTIADDR to dial ends in the peer's id: /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
@@ -162,6 +164,33 @@ JSON: {\"ok\":true,\"peer\":\"...\",\"agent\":\"...\",\"protocol_version\":\"...
 
 example:
   sanswarm identify /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW..."
+);
+
+const EXPLAIN: &str = concat!(
+    "\
+sanswarm explain: everything that is said on a connection, decrypted, by layer
+
+usage: sanswarm explain MULTIADDR [options]
+
+Dials, asks who the peer is, and pings it once. Each line is a message or a frame: when, after how many round trips, who
+(-> we, <- the peer), its layer, the stream's number, its bytes, what it says. There is no payload and no secret in it: it
+is fit for a bug report. On failure: the stage, the cause, what we offered and what the peer has.
+The peer id at the end of the MULTIADDR may be missing: then whoever answers will do.
+
+  --timeout S          give up after S seconds (default 30)
+",
+    common!(),
+    "
+
+JSON: {\"event\":\"dial\",\"address\":\"...\",\"us\":\"...\",\"security\":[...],\"muxers\":[...]}
+  {\"event\":\"said\",\"at_ms\":0.1,\"round_trips\":0,\"direction\":\"out\",\"layer\":\"security\",\"stream\":null,\"what\":\"header\",
+  \"text\":\"header\",\"bytes\":20}
+  {\"ok\":true,\"peer\":\"...\",\"security\":\"/noise\",\"muxer\":\"/yamux/1.0.0\",\"agent\":\"...\",\"protocols\":[...],\"ping_ms\":0.3,
+  \"ready_ms\":0.9,\"ready_round_trips\":1,\"round_trips\":3,\"bytes_out\":500,\"bytes_in\":600}
+  {\"ok\":false,\"code\":\"...\",\"error\":\"...\",\"stage\":\"muxer\",\"offered\":[...],\"remote\":[...],\"attempts\":[]}
+
+example:
+  sanswarm explain /ip4/127.0.0.1/tcp/4001"
 );
 
 const KEYGEN: &str = "\

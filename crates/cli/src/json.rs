@@ -36,6 +36,13 @@ impl Object {
         self.raw(name, &value.to_string())
     }
 
+    pub(crate) fn opt_number(self, name: &str, value: Option<u64>) -> Self {
+        match value {
+            Some(value) => self.number(name, value),
+            None => self.raw(name, "null"),
+        }
+    }
+
     /// To three places: microseconds, where the value is milliseconds.
     pub(crate) fn decimal(self, name: &str, value: f64) -> Self {
         // JSON has neither infinity nor NaN.
@@ -95,11 +102,14 @@ mod tests {
             .texts("list", ["x", "y"])
             .objects("deep", [inner])
             .opt_text("no", None::<&str>)
+            .opt_number("none_either", None)
+            .opt_number("some", Some(3))
             .end();
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["n"], u64::MAX);
         assert_eq!(value["ms"], 0.123);
         assert!(value["none"].is_null() && value["no"].is_null());
+        assert!(value["none_either"].is_null() && value["some"] == 3);
         assert_eq!(value["list"][1], "y");
         assert_eq!(value["deep"][0]["a"], "b");
         assert_eq!(Object::new().end(), "{}");

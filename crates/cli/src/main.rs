@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod echo;
+mod explain;
 mod failure;
 mod help;
 mod identify;
@@ -60,6 +61,7 @@ async fn work(verb: Verb, options: &Options) -> Result<(), Failure> {
         Verb::Ping => ping::run(options).await,
         Verb::Echo => echo::run(options).await,
         Verb::Identify => identify::run(options).await,
+        Verb::Explain => explain::run(options).await,
         Verb::Keygen => keygen::run(options),
     }
 }

@@ -28,7 +28,11 @@ pub(crate) fn fail(failure: &Failure, json: bool) {
     }
     note(failure);
     if json {
-        let object = Object::new().flag("ok", false).text("code", failure.code()).text("error", failure);
+        let mut object = Object::new().flag("ok", false).text("code", failure.code()).text("error", failure);
+        if let Failure::Explain(error) = failure {
+            object = object.text("stage", error.stage());
+            object = object.texts("offered", error.offered().unwrap_or_default()).texts("remote", error.remote());
+        }
         let _ = line(object.objects("attempts", attempts(failure).iter().map(attempt)).end());
     }
 }

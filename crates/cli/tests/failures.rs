@@ -248,3 +248,50 @@ fn output_that_nobody_reads_ends_the_command_without_a_word() {
     let output = within(Duration::from_secs(10), || child.wait_with_output().unwrap());
     assert_eq!((output.status.code(), texts(&output).1.as_str()), (Some(1), ""));
 }
+
+#[test]
+fn explain_tells_stage_cause_and_both_lists() {
+    let mplex = Listener::start(&["--muxer", "mplex"]);
+    let output = sanswarm(&["explain", &mplex.address]);
+    let (out, err) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{out}{err}");
+    let cause = "muxer: nothing in common; we offered /yamux/1.0.0, the peer /mplex/6.7.0";
+    assert_eq!(err, format!("sanswarm: {cause}\n"));
+    for line in ["failed at    muxer", "we offered   /yamux/1.0.0", "the peer has /mplex/6.7.0", "ended by     us"] {
+        assert!(out.contains(line), "{line} in\n{out}");
+    }
+    let told = objects(&texts(&sanswarm(&["explain", &mplex.address, "--json"])).0);
+    let last = told.last().unwrap();
+    assert_eq!(
+        (&last["ok"], &last["code"], &last["stage"]),
+        (&false.into(), &"nothing-in-common".into(), &"muxer".into())
+    );
+    assert_eq!((&last["offered"][0], &last["remote"][0]), (&"/yamux/1.0.0".into(), &"/mplex/6.7.0".into()));
+}
+
+#[test]
+fn explain_asks_for_the_list_behind_a_refusal() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("/ip4/127.0.0.1/tcp/{}", listener.local_addr().unwrap().port());
+    let server = std::thread::Builder::new().spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        say(socket, &[HEADER, b"\x03na\n"].concat());
+        let (socket, _) = listener.accept().unwrap();
+        say(socket, &[HEADER, b"\x13\x05/tls\n\x0b/plain/1.0\n\n"].concat());
+    });
+    let output = sanswarm(&["explain", &address]);
+    let (out, err) = texts(&output);
+    assert!(out.contains("the peer has /tls, /plain/1.0"), "{out}{err}");
+    server.unwrap().join().unwrap();
+}
+
+#[test]
+fn explain_shows_what_is_no_libp2p() {
+    let head = [b"HTTP/1.1 400 Bad Request\r\n".as_slice(), &[b'x'; 200]].concat();
+    let output = sanswarm(&["explain", &fake(move |socket| say(socket, &head))]);
+    let (out, err) = texts(&output);
+    assert!(out.contains("bytes that are no message"), "{out}{err}");
+    assert!(out.contains("failed at    security"), "{out}{err}");
+    fails_with(&["explain", "/ip4/127.0.0.1/tcp/1"], &["connect: "]);
+    assert!(fails(&["explain", "/ip4/127.0.0.1/udp/1/quic-v1"], 2).contains("connect: "));
+}

@@ -145,3 +145,33 @@ fn a_key_makes_the_peer_id() {
     let again = Listener::start(&["--key", &file]).address.split("/p2p/").nth(1).unwrap().to_owned();
     assert_eq!(first, again);
 }
+
+#[test]
+fn explain_shows_a_conversation_and_what_came_of_it() {
+    let listener = Listener::start(&[]);
+    let text = ok(&["explain", &listener.address]);
+    for part in [
+        "-> security               20  header",
+        "-> security                8  proposes /noise",
+        "<- handshake                  offers /yamux/1.0.0",
+        "-> session          1     12  DATA SYN 36 bytes",
+        "<- stream           1     16  agrees to /ipfs/id/1.0.0",
+        "== connection                 ended: we closed the connection",
+        "agreed       /noise, /yamux/1.0.0",
+        "and 1 round trip(s)",
+        "agent        sanswarm/",
+        "ping         ",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let (address, _) = listener.address.split_once("/p2p/").unwrap();
+    let told = objects(&ok(&["explain", address, "--json"]));
+    assert_eq!(told[0]["event"], "dial");
+    let said = |what: &str| told.iter().filter(|object| object["what"] == what).count();
+    assert!(said("header") >= 6 && said("handshake") == 3 && said("identity") == 1 && said("yamux") > 4, "{told:?}");
+    let last = told.last().unwrap();
+    assert_eq!(
+        (&last["ok"], &last["muxer"], &last["ready_round_trips"]),
+        (&true.into(), &"/yamux/1.0.0".into(), &1.into())
+    );
+}

@@ -14,6 +14,12 @@ pub enum Security {
     /// `/noise`: Noise XX with the libp2p payload.
     #[cfg(feature = "noise")]
     Noise,
+    /// `/tls/1.0.0`: TLS 1.3 with the libp2p certificate.
+    #[cfg(feature = "tls")]
+    Tls,
+    /// `/plaintext/2.0.0`: no security at all. For tests; never among the [defaults](Self::defaults).
+    #[cfg(feature = "plaintext")]
+    Plaintext,
 }
 
 impl Security {
@@ -22,14 +28,21 @@ impl Security {
         match self {
             #[cfg(feature = "noise")]
             Self::Noise => ProtocolName::from_static("/noise"),
+            #[cfg(feature = "tls")]
+            Self::Tls => ProtocolName::from_static("/tls/1.0.0"),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext => ProtocolName::from_static("/plaintext/2.0.0"),
         }
     }
 
-    /// What is built in and offered by default.
+    /// What is offered by default: Noise if it is built in, else TLS if that is. A second one would cost a round trip with
+    /// each peer.
     pub fn defaults() -> Vec<Self> {
         vec![
             #[cfg(feature = "noise")]
             Self::Noise,
+            #[cfg(all(feature = "tls", not(feature = "noise")))]
+            Self::Tls,
         ]
     }
 }
@@ -130,11 +143,17 @@ pub struct Config {
     pub(crate) local: PeerId,
     #[cfg(feature = "noise")]
     pub(crate) noise: Arc<sanswarm_noise::Config>,
+    /// Made if it is offered.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<sanswarm_tls::Config>>,
+    #[cfg(feature = "plaintext")]
+    pub(crate) identity_key: Vec<u8>,
     pub(crate) security: Vec<Security>,
     pub(crate) muxers: Vec<Muxer>,
     pub(crate) security_names: Offer,
     pub(crate) muxer_names: Offer,
     pub(crate) limits: Limits,
+    pub(crate) asks: bool,
 }
 
 /// The same names as a dialer offers them and as a listener looks them up.
@@ -156,8 +175,10 @@ impl Config {
     /// `noise_secret` becomes the node's static Noise key: 32 bytes from a good source of randomness, used for nothing
     /// else, made anew at each start. Security protocols and muxers are offered in the order given.
     ///
+    /// TLS makes a key for its certificate here, and has randomness of its own.
+    ///
     /// # Errors
-    /// [`SigningError`] if the keypair cannot sign, as some RSA keys cannot.
+    /// [`SigningError`] if the keypair cannot sign, as some RSA keys cannot, or TLS cannot make a certificate.
     pub fn new(
         keypair: &Keypair,
         noise_secret: [u8; 32],
@@ -171,12 +192,37 @@ impl Config {
             local: keypair.public().to_peer_id(),
             #[cfg(feature = "noise")]
             noise: Arc::new(noise_config(keypair, noise_secret, &muxers)?),
+            #[cfg(feature = "tls")]
+            tls: security.contains(&Security::Tls).then(|| tls_config(keypair, &muxers)).transpose()?.map(Arc::new),
+            #[cfg(feature = "plaintext")]
+            identity_key: keypair.public().encode_protobuf(),
             security_names: Offer::new(security.iter().map(|s| s.name()).collect()),
             muxer_names: Offer::new(muxers.iter().map(|m| m.name()).collect()),
             security,
             muxers,
             limits,
+            asks: false,
         })
+    }
+
+    /// The same, but a dialer whose muxers were all refused asks the peer for its list before it gives up, so that
+    /// [`Error::NothingInCommon`](crate::Error::NothingInCommon) can tell both. It costs a failure one round trip more, and
+    /// works where no stream is opened before [`Event::Ready`](crate::Event::Ready).
+    #[must_use]
+    pub fn asking(self) -> Self {
+        Self { asks: true, ..self }
+    }
+
+    /// The same, with the Unix time in seconds at [`Instant::ZERO`](sanswarm_wire::Instant::ZERO), by which TLS looks at the
+    /// dates of certificates. Without it they are not looked at: they say nothing of who a peer is.
+    #[must_use]
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, unused_mut))]
+    pub fn at(mut self, unix_seconds: u64) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.as_mut().and_then(Arc::get_mut) {
+            tls.unix_seconds = unix_seconds;
+        }
+        self
     }
 
     /// The peer id of this node.
@@ -184,10 +230,32 @@ impl Config {
         self.local
     }
 
+    /// The names of the security protocols, in the order in which they are offered.
+    pub fn security(&self) -> &[ProtocolName] {
+        &self.security_names.list
+    }
+
+    /// The names of the muxers, in the order in which they are offered.
+    pub fn muxers(&self) -> &[ProtocolName] {
+        &self.muxer_names.list
+    }
+
     /// The limits of each connection.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+}
+
+#[cfg(feature = "tls")]
+fn tls_config(keypair: &Keypair, muxers: &[Muxer]) -> Result<sanswarm_tls::Config, SigningError> {
+    let provider = sanswarm_tls::Provider::fastest().ok_or(SigningError)?;
+    let key = sanswarm_tls::CertificateKey::generate(provider).map_err(|_| SigningError)?;
+    let signature = keypair.sign(&key.message()).map_err(|_| SigningError)?;
+    let identity_key = keypair.public().encode_protobuf();
+    let config = sanswarm_tls::Config::new(&key, identity_key, signature, sanswarm_tls::ANY_TIME);
+    let mut config = config.map_err(|_| SigningError)?;
+    config.muxers = muxers.iter().map(|m| m.name().as_str().as_bytes().to_vec().into()).collect();
+    Ok(config)
 }
 
 #[cfg(feature = "noise")]

@@ -12,6 +12,7 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 use crate::{
     Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
+    handshake::Handshake,
     session::Session,
     stats::{Stats, Turns},
     streams::Streams,
@@ -155,6 +156,8 @@ enum Phase {
         deadline: Instant,
         overdue: bool,
         told: bool,
+        /// Of a handshake that failed: it may have a last word.
+        handshake: Option<Handshake>,
     },
 }
 
@@ -272,7 +275,10 @@ impl Connection {
         self.streams.transcript.at(now, self.turns.round_trips());
         let result = self.transmit(now, send).and_then(|()| self.seal(send));
         if let Err(error) = result {
-            self.end(now, Err(error));
+            // A goodbye that cannot be sealed changes nothing any more.
+            if !matches!(self.phase, Phase::Ended { .. }) {
+                self.end(now, Err(error));
+            }
         }
         self.turns.sent(send.total());
         self.mark(now);
@@ -494,8 +500,15 @@ impl Connection {
         }
         // The room that is seen here makes streams writable, whose negotiations may be due then. Done at once, a driver
         // that finds nothing to send and no event may rest.
-        if let Phase::Ended { .. } = self.phase {
-            self.streams.poll_transmit(now, send); // the goodbye; nothing is told any more
+        if let Phase::Ended { handshake, .. } = &mut self.phase {
+            // The goodbye; nothing is told any more.
+            if let Some(handshake) = handshake {
+                handshake.poll_transmit(send);
+            }
+            if self.streams.poll_transmit(now, send) == 0 {
+                self.streams.transcript.sent_frames(send);
+                self.cipher.close(send);
+            }
             return Ok(());
         }
         let mut quiet = 0;
@@ -538,7 +551,12 @@ impl Connection {
         let transcript = &mut self.streams.transcript;
         let by = result.as_ref().map_or_else(Error::by, CloseReason::by);
         transcript.tell(by, Layer::Connection, 0, || What::Ended(result.clone()));
-        self.phase = Phase::Ended { result, deadline, overdue: false, told: false };
+        let phase = core::mem::replace(&mut self.phase, Phase::Streams);
+        let handshake = match phase {
+            Phase::Upgrade(upgrade) => upgrade.into_handshake(),
+            Phase::Streams | Phase::Ended { .. } => None,
+        };
+        self.phase = Phase::Ended { result, deadline, overdue: false, told: false, handshake };
     }
 
     fn poll_ended(&mut self, recv: &mut RecvBuf) -> Result<Option<Event>, Error> {

@@ -54,9 +54,25 @@ pub enum Error {
         /// What the peer offers, as far as it said.
         remote: Vec<String>,
     },
-    /// The security handshake failed.
+    /// The Noise handshake failed, or a frame behind it.
     #[cfg(feature = "noise")]
-    Noise(sanswarm_noise::Error),
+    Noise {
+        /// The handshake, or the stage in which the frame came.
+        stage: Stage,
+        /// What was wrong.
+        cause: sanswarm_noise::Error,
+    },
+    /// The TLS handshake failed, or a record behind it.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// The handshake, or the stage in which the record came.
+        stage: Stage,
+        /// What was wrong.
+        cause: sanswarm_tls::Error,
+    },
+    /// The exchange of identities by plaintext failed.
+    #[cfg(feature = "plaintext")]
+    Plaintext(crate::plaintext::Error),
     /// The peer's identity key cannot be read: malformed, or of a type that is not built in.
     IdentityKey {
         /// The number of the key's type: 0 RSA, 1 Ed25519, 2 secp256k1, 3 ECDSA; `None` where not even that is readable.
@@ -114,7 +130,11 @@ impl Error {
             Self::Negotiation { stage, .. } | Self::NothingInCommon { stage, .. } => *stage,
             Self::Timeout { stage, .. } | Self::Eof { stage, .. } | Self::NotBuiltIn { stage } => *stage,
             #[cfg(feature = "noise")]
-            Self::Noise(_) => Stage::Handshake,
+            Self::Noise { stage, .. } => *stage,
+            #[cfg(feature = "tls")]
+            Self::Tls { stage, .. } => *stage,
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(_) => Stage::Handshake,
             Self::IdentityKey { .. } | Self::IdentitySignature | Self::WrongPeer { .. } => Stage::Handshake,
             #[cfg(feature = "yamux")]
             Self::Yamux(_) => Stage::Streams,
@@ -134,13 +154,43 @@ impl Error {
         }
     }
 
+    /// The same, in another stage, if it is one of the secure channel.
+    pub(crate) fn at(mut self, at: Stage) -> Self {
+        match &mut self {
+            #[cfg(feature = "noise")]
+            Self::Noise { stage, .. } => *stage = at,
+            #[cfg(feature = "tls")]
+            Self::Tls { stage, .. } => *stage = at,
+            _ => {}
+        }
+        self
+    }
+
+    /// What we offer at the stage, where the failure has to do with that.
+    pub fn offered(&self) -> Option<&[ProtocolName]> {
+        match self {
+            Self::Negotiation { offered, .. } | Self::NothingInCommon { offered, .. } => Some(offered),
+            Self::Timeout { offered, .. } | Self::Eof { offered, .. } if !offered.is_empty() => Some(offered),
+            _ => None,
+        }
+    }
+
+    /// What the peer has at the stage, as far as it has said.
+    pub fn remote(&self) -> &[String] {
+        if let Self::NothingInCommon { remote, .. } = self { remote } else { &[] }
+    }
+
     /// A name for machines that stays the same over versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Negotiation { .. } => "negotiation",
             Self::NothingInCommon { .. } => "nothing-in-common",
             #[cfg(feature = "noise")]
-            Self::Noise(_) => "noise",
+            Self::Noise { .. } => "noise",
+            #[cfg(feature = "tls")]
+            Self::Tls { .. } => "tls",
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(_) => "plaintext",
             Self::IdentityKey { .. } => "identity-key",
             Self::IdentitySignature => "identity-signature",
             Self::WrongPeer { .. } => "wrong-peer",
@@ -169,7 +219,11 @@ impl fmt::Display for Error {
                 write!(f, "{stage}: nothing in common; we offered {}, the peer {}", List(offered), List(remote))
             }
             #[cfg(feature = "noise")]
-            Self::Noise(error) => write!(f, "noise handshake: {error}"),
+            Self::Noise { stage, cause } => write!(f, "{stage}: {cause}"),
+            #[cfg(feature = "tls")]
+            Self::Tls { stage, cause } => write!(f, "{stage}: {cause}"),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(error) => write!(f, "handshake: {error}"),
             Self::IdentityKey { key_type: Some(n) } => {
                 write!(f, "handshake: the peer's identity key is malformed or its type ({n}) is not built in")
             }
@@ -202,7 +256,11 @@ impl core::error::Error for Error {
         match self {
             Self::Negotiation { cause, .. } => Some(cause),
             #[cfg(feature = "noise")]
-            Self::Noise(error) => Some(error),
+            Self::Noise { cause, .. } => Some(cause),
+            #[cfg(feature = "tls")]
+            Self::Tls { cause, .. } => Some(cause),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(error) => Some(error),
             #[cfg(feature = "yamux")]
             Self::Yamux(error) => Some(error),
             #[cfg(feature = "mplex")]

@@ -3,79 +3,135 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use libp2p_identity::PeerId;
-use sanswarm_wire::{RecvBuf, Role, SendBuf};
+use libp2p_identity::{PeerId, PublicKey};
+use sanswarm_wire::{Instant, RecvBuf, Role, SendBuf};
 
-use crate::{Config, Error, Security, cipher::Cipher};
+#[cfg(feature = "plaintext")]
+use crate::plaintext;
+use crate::{Config, Error, Security, Stage, cipher::Cipher};
 
 /// One end of a security handshake.
 #[derive(Debug)]
 pub(crate) enum Handshake {
     #[cfg(feature = "noise")]
     Noise(Box<sanswarm_noise::Handshake>),
+    #[cfg(feature = "tls")]
+    Tls(Box<sanswarm_tls::Handshake>),
+    #[cfg(feature = "plaintext")]
+    Plaintext(plaintext::Exchange),
 }
 
 /// What a peer says of itself, to be verified before anything else of it is believed.
 #[derive(Debug)]
-pub(crate) struct Claim {
-    /// The peer's public key, as a `PublicKey` protobuf.
-    pub(crate) identity_key: Bytes,
-    /// What the key must have signed, and the signature.
-    pub(crate) signed: Option<(Vec<u8>, Bytes)>,
+pub(crate) enum Claim {
+    #[cfg(feature = "noise")]
+    Noise(sanswarm_noise::Claim),
+    #[cfg(feature = "tls")]
+    Tls(sanswarm_tls::Claim),
+    #[cfg(feature = "plaintext")]
+    Plaintext(plaintext::Claim),
 }
 
 /// What a handshake has told of the peer's muxers.
 #[derive(Debug)]
+#[cfg_attr(not(all(feature = "noise", feature = "tls")), allow(dead_code))]
 pub(crate) enum Muxers {
     /// Nothing: they are negotiated.
     Untold,
     /// What the peer offers, in its order.
     Offered(Vec<Bytes>),
+    /// The one that both have agreed on.
+    Chosen(Bytes),
 }
 
-#[cfg_attr(not(feature = "noise"), allow(unused_variables, clippy::needless_pass_by_ref_mut))]
+#[cfg(feature = "noise")]
+fn noise(cause: sanswarm_noise::Error) -> Error {
+    Error::Noise { stage: Stage::Handshake, cause }
+}
+
+#[cfg(feature = "tls")]
+fn tls(cause: sanswarm_tls::Error) -> Error {
+    Error::Tls { stage: Stage::Handshake, cause }
+}
+
+#[cfg_attr(not(any(feature = "noise", feature = "tls", feature = "plaintext")), allow(unused_variables))]
 impl Handshake {
-    pub(crate) fn new(security: Security, role: Role, config: &Arc<Config>, secret: [u8; 32]) -> Result<Self, Error> {
+    /// `secret` is for Noise; TLS has its own randomness, and looks at dates as of `now`.
+    #[allow(unused_variables, reason = "each argument has its protocol")]
+    pub(crate) fn new(
+        security: Security,
+        role: Role,
+        config: &Arc<Config>,
+        secret: [u8; 32],
+        now: Instant,
+    ) -> Result<Self, Error> {
         match security {
             #[cfg(feature = "noise")]
             Security::Noise => {
-                let noise = sanswarm_noise::Handshake::new(role, config.noise.clone(), secret).map_err(Error::Noise)?;
-                Ok(Self::Noise(Box::new(noise)))
+                let machine = sanswarm_noise::Handshake::new(role, config.noise.clone(), secret).map_err(noise)?;
+                Ok(Self::Noise(Box::new(machine)))
+            }
+            #[cfg(feature = "tls")]
+            Security::Tls => {
+                let config = config.tls.clone().ok_or(Error::NotBuiltIn { stage: Stage::Handshake })?;
+                let machine = sanswarm_tls::Handshake::new(role, config, now).map_err(tls)?;
+                Ok(Self::Tls(Box::new(machine)))
+            }
+            #[cfg(feature = "plaintext")]
+            Security::Plaintext => {
+                let (key, id) = (&config.identity_key, config.local.to_bytes());
+                Ok(Self::Plaintext(plaintext::Exchange::new(key, &id)))
             }
         }
     }
 
     /// Uses what it can of the sealed bytes, and says how many that were.
     pub(crate) fn handle_input(&mut self, recv: &mut RecvBuf) -> Result<(usize, Option<Claim>), Error> {
-        match *self {
+        let (used, claim, expects) = match *self {
             #[cfg(feature = "noise")]
-            Self::Noise(ref mut noise) => {
-                let (used, claim) = noise.handle_input(recv.sealed_mut()).map_err(Error::Noise)?;
-                if noise.expects() > 0 {
-                    recv.announce(noise.expects());
-                }
-                recv.reveal(used, 0, 0);
-                let claim = claim.map(|claim| Claim {
-                    identity_key: claim.identity_key,
-                    signed: Some((claim.message, claim.signature)),
-                });
-                Ok((used, claim))
+            Self::Noise(ref mut machine) => {
+                let (used, claim) = machine.handle_input(recv.sealed_mut()).map_err(noise)?;
+                (used, claim.map(Claim::Noise), machine.expects())
             }
+            #[cfg(feature = "tls")]
+            Self::Tls(ref mut machine) => {
+                let (used, claim) = machine.handle_input(recv.sealed_mut()).map_err(tls)?;
+                (used, claim.map(Claim::Tls), machine.expects())
+            }
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(ref mut machine) => {
+                let (used, claim) = machine.handle_input(recv.sealed_mut()).map_err(Error::Plaintext)?;
+                (used, claim.map(Claim::Plaintext), 0)
+            }
+        };
+        recv.reveal(used, 0, 0);
+        if expects > 0 {
+            recv.announce(expects);
         }
+        Ok((used, claim))
     }
 
     /// Whether the claim was found valid. Nothing goes on before this.
     pub(crate) fn handle_verdict(&mut self, valid: bool) -> Result<(), Error> {
         match *self {
             #[cfg(feature = "noise")]
-            Self::Noise(ref mut noise) => noise.handle_verdict(valid).map_err(Error::Noise),
+            Self::Noise(ref mut machine) => machine.handle_verdict(valid).map_err(noise),
+            #[cfg(feature = "tls")]
+            Self::Tls(ref mut machine) => machine.handle_verdict(valid).map_err(tls),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(_) => Ok(()),
         }
     }
 
+    /// Adds what is due; after an error that is a last word, in TLS.
     pub(crate) fn poll_transmit(&mut self, send: &mut SendBuf) -> usize {
         match *self {
             #[cfg(feature = "noise")]
-            Self::Noise(ref mut noise) => noise.poll_transmit(send),
+            Self::Noise(ref mut machine) => machine.poll_transmit(send),
+            #[cfg(feature = "tls")]
+            Self::Tls(ref mut machine) => machine.poll_transmit(send),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(ref mut machine) => machine.poll_transmit(send),
         }
     }
 
@@ -83,33 +139,62 @@ impl Handshake {
     pub(crate) fn is_done(&self) -> bool {
         match *self {
             #[cfg(feature = "noise")]
-            Self::Noise(ref noise) => noise.is_done(),
+            Self::Noise(ref machine) => machine.is_done(),
+            #[cfg(feature = "tls")]
+            Self::Tls(ref machine) => machine.is_done(),
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(ref machine) => machine.is_done(),
         }
     }
 
     pub(crate) fn finish(self) -> Result<(Cipher, Muxers), Error> {
         match self {
             #[cfg(feature = "noise")]
-            Self::Noise(noise) => {
-                let (cipher, remote) = noise.finish().map_err(Error::Noise)?;
+            Self::Noise(machine) => {
+                let (cipher, remote) = machine.finish().map_err(noise)?;
                 Ok((Cipher::Noise(Box::new(cipher)), remote.muxers.map_or(Muxers::Untold, Muxers::Offered)))
             }
+            #[cfg(feature = "tls")]
+            Self::Tls(machine) => {
+                let (cipher, remote) = machine.finish().map_err(tls)?;
+                Ok((Cipher::Tls(Box::new(cipher)), remote.muxer.map_or(Muxers::Untold, Muxers::Chosen)))
+            }
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(_) => Ok((Cipher::Plain, Muxers::Untold)),
         }
     }
 }
 
-/// Checks the identity that a handshake claims: its signature first, then whether it is who was dialled.
-pub(crate) fn verify(claim: &Claim, expected: Option<PeerId>) -> Result<PeerId, Error> {
-    let key = libp2p_identity::PublicKey::try_decode_protobuf(&claim.identity_key).map_err(|_| {
-        let key_type = claim.identity_key.first_chunk().and_then(|&[tag, n]| (tag == 8).then_some(n));
+impl Claim {
+    /// Checks the identity: that its key has signed the handshake, then whether it is who was dialled.
+    pub(crate) fn verify(&self, expected: Option<PeerId>) -> Result<PeerId, Error> {
+        let got = match *self {
+            #[cfg(feature = "noise")]
+            Self::Noise(ref claim) => signer(&claim.identity_key, &claim.message[..], &claim.signature)?,
+            #[cfg(feature = "tls")]
+            Self::Tls(ref claim) => signer(&claim.identity_key, &claim.message, &claim.signature)?,
+            #[cfg(feature = "plaintext")]
+            Self::Plaintext(ref claim) => {
+                identity(&claim.identity_key)?;
+                claim.peer_id().map_err(Error::Plaintext)?
+            }
+        };
+        match expected {
+            Some(expected) if expected != got => Err(Error::WrongPeer { expected, got }),
+            _ => Ok(got),
+        }
+    }
+}
+
+#[cfg_attr(not(any(feature = "noise", feature = "tls")), allow(dead_code))]
+fn signer(key: &[u8], message: &[u8], signature: &[u8]) -> Result<PeerId, Error> {
+    let key = identity(key)?;
+    if key.verify(message, signature) { Ok(key.to_peer_id()) } else { Err(Error::IdentitySignature) }
+}
+
+fn identity(protobuf: &[u8]) -> Result<PublicKey, Error> {
+    PublicKey::try_decode_protobuf(protobuf).map_err(|_| {
+        let key_type = protobuf.first_chunk().and_then(|&[tag, n]| (tag == 8).then_some(n));
         Error::IdentityKey { key_type }
-    })?;
-    if claim.signed.as_ref().is_some_and(|(message, signature)| !key.verify(message, signature)) {
-        return Err(Error::IdentitySignature);
-    }
-    let got = key.to_peer_id();
-    match expected {
-        Some(expected) if expected != got => Err(Error::WrongPeer { expected, got }),
-        _ => Ok(got),
-    }
+    })
 }

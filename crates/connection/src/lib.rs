@@ -68,6 +68,8 @@ mod config;
 mod connection;
 mod error;
 mod handshake;
+#[cfg(feature = "plaintext")]
+pub mod plaintext;
 mod session;
 mod stats;
 mod stream;

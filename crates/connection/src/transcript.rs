@@ -160,6 +160,31 @@ pub struct MplexFrame {
     pub length: u32,
 }
 
+impl What {
+    /// A name for machines that stays the same over versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Proposal(_) => "proposal",
+            Self::Agreement(_) => "agreement",
+            Self::NotAvailable => "na",
+            Self::ListRequest => "ls",
+            Self::List(_) => "list",
+            Self::NoMessage => "no-message",
+            Self::Handshake { .. } => "handshake",
+            Self::Identity(_) => "identity",
+            Self::Muxers(_) => "muxers",
+            Self::Sealed(_) => "sealed",
+            Self::Yamux(_) => "yamux",
+            Self::Mplex(_) => "mplex",
+            Self::NoFrame => "no-frame",
+            Self::Ready(..) => "ready",
+            Self::Ended(_) => "ended",
+            Self::Lost(_) => "lost",
+        }
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

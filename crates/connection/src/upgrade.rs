@@ -11,7 +11,7 @@ use crate::{
     Config, Direction, Error, Muxer, Security, Stage,
     cipher::Cipher,
     config::Offer,
-    handshake::{self, Handshake, Muxers},
+    handshake::{Handshake, Muxers},
     transcript::{Layer, Transcript, What},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Upgrade {
     config: Arc<Config>,
     expected: Option<PeerId>,
     secret: [u8; 32],
+    start: Instant,
     pub(crate) deadline: Instant,
     stage: Stage,
     /// Of the stage; or of the one before, while it owes its last reply.
@@ -56,6 +57,7 @@ impl Upgrade {
             role,
             expected,
             secret,
+            start: now,
             deadline: now + config.limits.upgrade_timeout,
             stage: Stage::Security,
             negotiator: negotiator(role, &config.security_names),
@@ -100,6 +102,11 @@ impl Upgrade {
     /// The error for an end of the input at this point; `None` where all that is missing is our own answer.
     pub(crate) fn eof(&self) -> Option<Error> {
         (self.stage < Stage::Streams).then(|| Error::Eof { stage: self.stage, streams: 0, offered: self.offered() })
+    }
+
+    /// The handshake that has failed, for its last word.
+    pub(crate) fn into_handshake(self) -> Option<Handshake> {
+        self.handshake
     }
 
     /// What we offer at this stage, while it is negotiated.
@@ -201,16 +208,17 @@ impl Upgrade {
             return Ok(Step::Progress);
         }
         match progress {
-            Step::Idle if cipher.open(recv, transcript)? => Ok(Step::Progress),
+            Step::Idle if cipher.open(recv, transcript).map_err(|error| error.at(Stage::Muxer))? => Ok(Step::Progress),
             step => Ok(step),
         }
     }
 
     /// Feeds the negotiator. Gives the index of what was agreed on in the offer of the stage.
     fn negotiate(&mut self, recv: &mut RecvBuf, transcript: &mut Transcript) -> Result<(Step, Option<usize>), Error> {
+        let config = self.config.clone();
         let offer = match self.stage {
-            Stage::Security | Stage::Handshake => &self.config.security_names,
-            Stage::Muxer | Stage::Streams => &self.config.muxer_names,
+            Stage::Security | Stage::Handshake => &config.security_names,
+            Stage::Muxer | Stage::Streams => &config.muxer_names,
         };
         let fault = |cause| Error::Negotiation { stage: self.stage, cause, offered: offer.list.to_vec() };
         let input = recv.plain();
@@ -227,17 +235,31 @@ impl Upgrade {
         recv.consume(used);
         match outcome {
             Some(Outcome::Agreed(name)) => Ok((Step::Progress, offer.list.iter().position(|n| *n == name))),
-            Some(Outcome::Refused | Outcome::Listed(_)) => {
-                Err(Error::NothingInCommon { stage: self.stage, offered: offer.list.to_vec(), remote: Vec::new() })
+            Some(Outcome::Refused) if self.asks() => Ok((Step::Progress, None)),
+            Some(outcome) => {
+                let remote = match outcome {
+                    Outcome::Listed(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
+                    _ => Vec::new(),
+                };
+                Err(Error::NothingInCommon { stage: self.stage, offered: offer.list.to_vec(), remote })
             }
             None if used > 0 => Ok((Step::Progress, None)),
             None => Ok((Step::Idle, None)),
         }
     }
 
+    /// Asks a peer that refused all muxers for its own, if that is wanted and nothing of a muxer's has been sent.
+    fn asks(&mut self) -> bool {
+        let asks = self.config.asks && self.stage == Stage::Muxer && self.negotiator.ask();
+        if asks {
+            self.muxer = None;
+        }
+        asks
+    }
+
     fn start_handshake(&mut self, security: Security) -> Result<(), Error> {
         let secret = core::mem::take(&mut self.secret);
-        self.handshake = Some(Handshake::new(security, self.role, &self.config, secret)?);
+        self.handshake = Some(Handshake::new(security, self.role, &self.config, secret, self.start)?);
         Ok(())
     }
 
@@ -251,7 +273,7 @@ impl Upgrade {
         let (used, claim) = handshake.handle_input(recv)?;
         transcript.handshake(Direction::Inbound, used);
         if let Some(claim) = claim {
-            let verdict = handshake::verify(&claim, self.expected);
+            let verdict = claim.verify(self.expected);
             let told = handshake.handle_verdict(verdict.is_ok());
             let peer = verdict?;
             told?;
@@ -275,6 +297,8 @@ impl Upgrade {
                 transcript.tell(Direction::Inbound, Layer::Handshake, 0, || What::Muxers(texts(&theirs)));
                 self.choose_muxer(&theirs)?;
             }
+            // A handshake agrees on nothing that was not offered.
+            Muxers::Chosen(name) => self.choose_muxer(&[name])?,
         }
         Ok(true)
     }

@@ -4,8 +4,10 @@
 
 mod common;
 
-use common::{ByHand, End, LISTENER, now, pattern, peer};
-use sanswarm_connection::{Event, Limits, Muxer, Open, Security};
+use std::sync::Arc;
+
+use common::{ByHand, DIALER, End, LISTENER, name, noise, now, pattern, peer};
+use sanswarm_connection::{Connection, Error, Event, Limits, Muxer, Open, Security, Stage};
 use sanswarm_wire::Role;
 use sanswarm_yamux as yamux;
 
@@ -63,7 +65,7 @@ fn the_dialer_becomes_ready() {
 
 #[test]
 fn the_listener_becomes_ready_and_answers() {
-    let mut a = ByHand::new(Role::Dialer, &["/noise"], common::noise(20), &["/yamux/1.0.0"]);
+    let mut a = ByHand::new(Role::Dialer, &["/noise"], noise(20), &["/yamux/1.0.0"]);
     let mut b = End::listener(&["/echo/1.0.0"], Limits::default());
     a.run_with(&mut b);
     assert!(b.is_ready() && a.session.is_some());
@@ -77,8 +79,7 @@ fn the_listener_becomes_ready_and_answers() {
 
 #[test]
 fn several_names_of_the_peer_are_tried_in_turn() {
-    let mut a =
-        ByHand::new(Role::Dialer, &["/tls/1.0.0", "/noise"], common::noise(20), &["/mplex/6.7.0", "/yamux/1.0.0"]);
+    let mut a = ByHand::new(Role::Dialer, &["/tls/1.0.0", "/noise"], noise(20), &["/mplex/6.7.0", "/yamux/1.0.0"]);
     let mut b = End::listener(&[], Limits::default());
     a.run_with(&mut b);
     assert!(b.is_ready() && a.session.is_some());
@@ -90,4 +91,20 @@ fn large_payload_crosses() {
     a.request(&["/sink"], Open::Lazy, &pattern(200_000));
     b.run_with(&mut a);
     assert!(b.data.ends_with(&pattern(200_000)));
+}
+
+#[test]
+fn a_dialer_that_asks_tells_what_the_peer_speaks_instead() {
+    for (asks, remote) in [(false, &[][..]), (true, &["/mplex/6.7.0", "/other/1"])] {
+        let config = common::config_of(DIALER, Security::defaults(), vec![Muxer::Yamux], Limits::default());
+        let config = Arc::into_inner(config).unwrap();
+        let config = if asks { config.asking() } else { config };
+        let a = Connection::new(now(), Role::Dialer, Arc::new(config), None, [9; 32]);
+        let mut a = End::of(a);
+        let mut b = ByHand::new(Role::Listener, &["/noise"], noise(LISTENER), &["/other/1", "/mplex/6.7.0"]);
+        b.run_with(&mut a);
+        let remote = remote.iter().map(|name| (*name).to_owned()).collect();
+        let offered = vec![name("/yamux/1.0.0")];
+        assert_eq!(a.error, Some(Error::NothingInCommon { stage: Stage::Muxer, offered, remote }));
+    }
 }

@@ -186,6 +186,18 @@ impl Negotiator {
         error
     }
 
+    /// Asks a listener that has refused all names what it speaks, by `ls`, in the same negotiation: [`Outcome::Listed`] or
+    /// again [`Outcome::Refused`] follows. It is for a dialer that ended in [`Outcome::Refused`] and has sent nothing
+    /// behind its last proposal; otherwise nothing is changed, and the answer is false.
+    pub fn ask(&mut self) -> bool {
+        let header_seen = matches!(&self.side, Side::Dialer(dialer) if dialer.header_seen);
+        if !header_seen || self.stage != Stage::Refused {
+            return false;
+        }
+        (self.side, self.stage) = (Side::Query(Query::within()), Stage::Open);
+        true
+    }
+
     /// Appends the messages that are due, as many as there is room for, none in part. Returns the bytes appended.
     pub fn poll_transmit(&mut self, out: &mut SendBuf) -> usize {
         let mut sink = ToSend::new(out);

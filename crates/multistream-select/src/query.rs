@@ -12,6 +12,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// A query where the headers have been exchanged.
+    pub(crate) fn within() -> Self {
+        Self { header_sent: true, asked: false, header_seen: true }
+    }
+
     pub(crate) fn handle_input(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Option<Outcome>), Error> {
         let mut used = 0;
         if !self.header_seen {

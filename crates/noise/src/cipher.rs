@@ -105,7 +105,7 @@ impl fmt::Debug for Cipher {
     }
 }
 
-#[cfg(any(feature = "ring", feature = "rustcrypto"))]
+#[cfg(any(feature = "aws-lc", feature = "openssl", feature = "ring", feature = "rustcrypto"))]
 #[cfg(test)]
 mod tests {
     use alloc::{vec, vec::Vec};

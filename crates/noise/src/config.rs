@@ -9,7 +9,7 @@ use crate::{Aead, StaticKey};
 /// What all handshakes of a node have in common.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The node's Noise key.
+    /// The node's Noise key, prepared for the library that agrees on keys: see [`StaticKey::with_dh`].
     pub key: StaticKey,
     /// The identity's public key, as a `PublicKey` protobuf.
     pub identity_key: Bytes,

@@ -39,7 +39,7 @@ pub enum Error {
     Nonces,
 
     // ---- the caller's
-    /// No AEAD is built in, or not the one that was asked for: see the features `ring` and `rustcrypto`.
+    /// No [`Aead`](crate::Aead) is built in, or not the one that was asked for.
     NoAead,
     /// The payload of the [`Config`](crate::Config) would be longer than `limit` bytes.
     OwnPayload {

@@ -14,6 +14,8 @@ const PARAMS: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
 
 /// Bytes of an X25519 key.
 const KEY: usize = 32;
+/// Stands for the static secret, which the resolver has and snow need not see.
+const UNUSED_SECRET: [u8; KEY] = [0; KEY];
 /// The least bytes of each message: keys and tags around an empty payload.
 const MIN_1: usize = KEY;
 const MIN_2: usize = KEY + (KEY + TAG) + TAG;
@@ -25,7 +27,7 @@ pub struct Claim {
     /// The peer's public key, as a `PublicKey` protobuf. Not empty, nothing else is known of it.
     pub identity_key: Bytes,
     /// The signed bytes: `noise-libp2p-static-key:` and the static key that the handshake has authenticated.
-    pub message: Vec<u8>,
+    pub message: [u8; 56],
     /// The signature. Not empty.
     pub signature: Bytes,
 }
@@ -71,13 +73,13 @@ impl Handshake {
         let ephemeral = Zeroizing::new(ephemeral);
         let aead = config.aead.or_else(Aead::fastest).filter(|aead| aead.is_available()).ok_or(Error::NoAead)?;
         let limit = message_limit(&config).saturating_sub(MIN_2);
-        if own_payload(&config).len() > limit {
+        if payload::encoded_len(&config) > limit {
             return Err(Error::OwnPayload { limit });
         }
         let params: NoiseParams = PARAMS.parse().map_err(Error::from)?;
         let key = config.key.clone();
         let builder = Builder::with_resolver(params, Box::new(Resolver { key, ephemeral, aead }));
-        let builder = builder.local_private_key(config.key.secret())?;
+        let builder = builder.local_private_key(&UNUSED_SECRET)?;
         let (snow, state) = match role {
             Role::Dialer => (builder.build_initiator()?, State::Message2),
             Role::Listener => (builder.build_responder()?, State::Message1),
@@ -117,7 +119,7 @@ impl Handshake {
         }
         self.state = State::Accepted { muxers };
         if self.role.is_dialer() {
-            self.write(&own_payload(&self.config)).map_err(|error| self.fail(error))?;
+            self.write_payload().map_err(|error| self.fail(error))?;
         }
         Ok(())
     }
@@ -209,7 +211,7 @@ impl Handshake {
         let len = self.snow.read_message(message, &mut plain)?;
         if matches!(self.state, State::Message1) {
             // Its payload is not encrypted and means nothing: go ignores it, too.
-            self.write(&own_payload(&self.config))?;
+            self.write_payload()?;
             self.state = State::Message3;
             return Ok(None);
         }
@@ -220,13 +222,18 @@ impl Handshake {
         Ok(Some(Claim { identity_key: payload.identity_key, message, signature: payload.signature }))
     }
 
+    fn write_payload(&mut self) -> Result<(), Error> {
+        self.write(&payload::encode(&self.config.clone()))
+    }
+
     /// Makes the next message, at once, so that what can fail fails in the call that was the cause.
     fn write(&mut self, payload: &[u8]) -> Result<(), Error> {
-        let mut due = vec![0; PREFIX + MIN_2 + payload.len()];
-        let len = self.snow.write_message(payload, &mut due[PREFIX..])?;
-        due.truncate(PREFIX + len);
-        due[..PREFIX].copy_from_slice(&(len as u16).to_be_bytes());
-        self.due.append(&mut due);
+        let start = self.due.len();
+        self.due.resize(start + PREFIX + MIN_2 + payload.len(), 0);
+        let (prefix, message) = self.due[start..].split_at_mut(PREFIX);
+        let len = self.snow.write_message(payload, message)?;
+        prefix.copy_from_slice(&(len as u16).to_be_bytes());
+        self.due.truncate(start + PREFIX + len);
         Ok(())
     }
 
@@ -250,10 +257,6 @@ impl fmt::Debug for Handshake {
 
 fn message_limit(config: &Config) -> usize {
     config.limits.handshake_bytes.min(MESSAGE_MAX)
-}
-
-fn own_payload(config: &Config) -> Vec<u8> {
-    payload::encode(&config.identity_key, &config.signature, &config.muxers)
 }
 
 fn remote_static(snow: &HandshakeState) -> Result<[u8; 32], Error> {

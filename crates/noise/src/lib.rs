@@ -43,8 +43,15 @@
 //! muxers the first 100 are kept, each of at most 256 bytes. A frame is at most 65,535 bytes, and a direction ends after
 //! 2^64 - 1 frames.
 //!
-//! Ephemeral and static secrets and the split keys are overwritten when they are dropped. The chaining key within snow
-//! and the prepared keys of ring are not.
+//! Secret keys, the split keys and what libraries prepare of them are overwritten when they are dropped, with these
+//! exceptions: the chaining key and the last split within snow, keys prepared by `ring`, and shared secrets on the way from
+//! `aws-lc-rs` to snow.
+//!
+//! # Libraries
+//!
+//! Cryptography is done by libraries, each behind a feature: [`Aead`] names those that seal frames, [`Dh`] those that
+//! agree on keys. They make the same bytes, so which one is a matter of speed and of what builds. A [`Config`] names an
+//! AEAD or takes the fastest; its [`StaticKey`] is prepared for one `Dh`, which does the whole handshake.
 //!
 //! # Errors
 //!
@@ -98,6 +105,7 @@ extern crate alloc;
 mod aead;
 mod cipher;
 mod config;
+mod dh;
 mod error;
 mod handshake;
 mod payload;
@@ -107,6 +115,7 @@ mod static_key;
 pub use aead::Aead;
 pub use cipher::Cipher;
 pub use config::{Config, Limits};
+pub use dh::Dh;
 pub use error::Error;
 pub use handshake::{Claim, Handshake, Remote};
 pub use static_key::StaticKey;

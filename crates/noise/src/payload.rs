@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::{Buf, Bytes};
 
-use crate::Error;
+use crate::{Config, Error};
 
 /// The most muxers that are kept; go-libp2p ignores longer lists.
 const MUXERS_MAX: usize = 100;
@@ -26,29 +26,53 @@ pub(crate) struct Payload {
     pub(crate) muxers: Option<Vec<Bytes>>,
 }
 
-pub(crate) fn encode(identity_key: &[u8], signature: &[u8], muxers: &[Bytes]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(identity_key.len() + signature.len() + 64);
-    put_bytes(IDENTITY_KEY, identity_key, &mut out);
-    put_bytes(IDENTITY_SIG, signature, &mut out);
-    if !muxers.is_empty() {
-        let mut extensions = Vec::new();
-        for muxer in muxers {
-            put_bytes(STREAM_MUXERS, muxer, &mut extensions);
+/// The payload that every handshake of a node sends.
+pub(crate) fn encode(config: &Config) -> Vec<u8> {
+    let mut out = Vec::with_capacity(encoded_len(config));
+    put_bytes(IDENTITY_KEY, &config.identity_key, &mut out);
+    put_bytes(IDENTITY_SIG, &config.signature, &mut out);
+    if !config.muxers.is_empty() {
+        put_head(EXTENSIONS, extensions_len(config), &mut out);
+        for muxer in &config.muxers {
+            put_bytes(STREAM_MUXERS, muxer, &mut out);
         }
-        put_bytes(EXTENSIONS, &extensions, &mut out);
     }
     out
 }
 
+/// The length of that in bytes.
+pub(crate) fn encoded_len(config: &Config) -> usize {
+    let extensions = if config.muxers.is_empty() { 0 } else { field_len(extensions_len(config)) };
+    field_len(config.identity_key.len()) + field_len(config.signature.len()) + extensions
+}
+
+fn extensions_len(config: &Config) -> usize {
+    config.muxers.iter().map(|muxer| field_len(muxer.len())).sum()
+}
+
+/// The length of a field of `len` bytes, with its head.
+fn field_len(len: usize) -> usize {
+    let mut head = 2;
+    let mut rest = len >> 7;
+    while rest > 0 {
+        head += 1;
+        rest >>= 7;
+    }
+    head + len
+}
+
 fn put_bytes(field: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put_head(field, bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_head(field: u32, mut len: usize, out: &mut Vec<u8>) {
     out.push((field << 3) as u8 | 2);
-    let mut len = bytes.len();
     while len >= 0x80 {
         out.push(len as u8 | 0x80);
         len >>= 7;
     }
     out.push(len as u8);
-    out.extend_from_slice(bytes);
 }
 
 /// Decodes a payload in time linear in its length. As protobuf has it, the last of a repeated single field counts, and
@@ -140,6 +164,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::StaticKey;
+
+    fn encode(identity_key: &[u8], signature: &[u8], muxers: &[Bytes]) -> Vec<u8> {
+        let (key, copy) = (StaticKey::from_secret([1; 32]), Bytes::copy_from_slice);
+        let config = Config { muxers: muxers.to_vec(), ..Config::new(key, copy(identity_key), copy(signature)) };
+        let bytes = super::encode(&config);
+        assert_eq!(bytes.len(), encoded_len(&config));
+        bytes
+    }
 
     const BASE: &[u8] = b"\x0a\x01k\x12\x01s";
 

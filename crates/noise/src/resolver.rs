@@ -25,7 +25,7 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        (*choice == DHChoice::Curve25519).then(|| Box::new(X25519 { key: self.key.clone() }) as Box<dyn Dh>)
+        (*choice == DHChoice::Curve25519).then(|| Box::new(X25519(self.key.clone())) as Box<dyn Dh>)
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -33,7 +33,7 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        let cipher = ChaChaPoly { aead: self.aead, key: None };
+        let cipher = ChaChaPoly { aead: self.aead, key: Zeroizing::new([0; 32]) };
         (*choice == CipherChoice::ChaChaPoly).then(|| Box::new(cipher) as Box<dyn Cipher>)
     }
 }
@@ -52,9 +52,7 @@ impl Random for Once {
 }
 
 /// A key pair. It starts as the node's static one, so that its public key is not computed for each handshake.
-struct X25519 {
-    key: StaticKey,
-}
+struct X25519(StaticKey);
 
 impl Dh for X25519 {
     fn name(&self) -> &'static str {
@@ -75,22 +73,23 @@ impl Dh for X25519 {
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
         let mut secret = Zeroizing::new([0; 32]);
         rng.try_fill_bytes(&mut secret[..])?;
-        self.key = StaticKey::from_secret(*secret);
+        self.0 = StaticKey::with_dh(self.0.dh(), *secret).ok_or(snow::Error::Dh)?;
         Ok(())
     }
 
     fn pubkey(&self) -> &[u8] {
-        self.key.public()
+        self.0.public()
     }
 
+    /// snow asks for it only to hand it out, which nobody wants.
     fn privkey(&self) -> &[u8] {
-        self.key.secret()
+        &[]
     }
 
     fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
         let public = public.first_chunk().ok_or(snow::Error::Dh)?;
-        let shared = self.key.agree(*public).ok_or(snow::Error::Dh)?;
-        out.first_chunk_mut::<32>().ok_or(snow::Error::Dh)?.copy_from_slice(shared.as_bytes());
+        let shared = self.0.agree(*public).ok_or(snow::Error::Dh)?;
+        out.first_chunk_mut().ok_or(snow::Error::Dh)?.clone_from(&shared);
         Ok(())
     }
 }
@@ -123,9 +122,16 @@ impl Hash for Sha {
     }
 }
 
+/// A key of the handshake seals or opens two texts at most, and those of the split none, so it is prepared for each.
 struct ChaChaPoly {
     aead: Aead,
-    key: Option<Key>,
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl ChaChaPoly {
+    fn prepared(&self) -> Option<Key> {
+        Key::new(self.aead, &self.key)
+    }
 }
 
 impl Cipher for ChaChaPoly {
@@ -134,15 +140,15 @@ impl Cipher for ChaChaPoly {
     }
 
     fn set(&mut self, key: &[u8; 32]) {
-        self.key = Key::new(self.aead, key);
+        self.key.copy_from_slice(key);
     }
 
-    /// `out` has room for the tag: snow checks that. Without a key, which cannot be, the message would stay empty and
-    /// the peer refuse it.
+    /// `out` has room for the tag: snow checks that. Without a library, which cannot be, the message would stay empty
+    /// and the peer refuse it.
     fn encrypt(&self, nonce: u64, data: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
         let (text, rest) = out.split_at_mut(plaintext.len());
         text.copy_from_slice(plaintext);
-        match self.key.as_ref().and_then(|key| key.seal(nonce, data, text)) {
+        match self.prepared().and_then(|mut key| key.seal(nonce, data, text)) {
             Some(tag) => rest[..TAG].copy_from_slice(&tag),
             None => {
                 text.fill(0);
@@ -156,9 +162,7 @@ impl Cipher for ChaChaPoly {
         let (text, tag) = sealed.split_last_chunk().ok_or(snow::Error::Decrypt)?;
         let out = out.get_mut(..text.len()).ok_or(snow::Error::Decrypt)?;
         out.copy_from_slice(text);
-        match &self.key {
-            Some(key) if key.open(nonce, data, out, *tag) => Ok(text.len()),
-            _ => Err(snow::Error::Decrypt),
-        }
+        let opened = self.prepared().is_some_and(|mut key| key.open(nonce, data, out, *tag));
+        if opened { Ok(text.len()) } else { Err(snow::Error::Decrypt) }
     }
 }

@@ -1,12 +1,12 @@
 //! Against snow with its own primitives: another implementation of all but the framing and the payload.
 
-#![cfg(any(feature = "ring", feature = "rustcrypto"))]
+#![cfg(any(feature = "aws-lc", feature = "openssl", feature = "ring", feature = "rustcrypto"))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
 use common::*;
-use sanswarm_noise::{Cipher, Handshake};
+use sanswarm_noise::{Aead, Cipher, Dh, Handshake, StaticKey};
 use sanswarm_wire::{RecvBuf, Role, SendBuf};
 use snow::{Builder, HandshakeState, TransportState};
 
@@ -58,9 +58,25 @@ fn talk(ours: Handshake, theirs: HandshakeState) {
     assert!(recv.is_empty());
 }
 
+/// Our end with each library.
+fn each(role: Role, test: fn(Handshake)) {
+    for aead in Aead::ALL.into_iter().filter(|aead| aead.is_available()) {
+        for dh in Dh::ALL.into_iter().filter(|dh| dh.is_available()) {
+            test(end_with(role, |config| {
+                config.aead = Some(aead);
+                config.key = StaticKey::with_dh(dh, DIALER_STATIC).unwrap();
+            }));
+        }
+    }
+}
+
 #[test]
 fn our_dialer_meets_a_plain_listener() {
-    let (mut ours, mut theirs) = (end(Role::Dialer), plain(Role::Listener));
+    each(Role::Dialer, dial);
+}
+
+fn dial(mut ours: Handshake) {
+    let mut theirs = plain(Role::Listener);
     assert_eq!(unframed(&sent(&mut ours), |bytes, out| theirs.read_message(bytes, out)), b"");
     let two = framed(|out| theirs.write_message(PAYLOAD, out));
     let claim = deliver(&mut ours, &two, &[5]).unwrap().1.unwrap();
@@ -72,7 +88,11 @@ fn our_dialer_meets_a_plain_listener() {
 
 #[test]
 fn a_plain_dialer_meets_our_listener() {
-    let (mut ours, mut theirs) = (end(Role::Listener), plain(Role::Dialer));
+    each(Role::Listener, listen);
+}
+
+fn listen(mut ours: Handshake) {
+    let mut theirs = plain(Role::Dialer);
     ours.handle_input(&framed(|out| theirs.write_message(b"", out))).unwrap();
     let payload = unframed(&sent(&mut ours), |bytes, out| theirs.read_message(bytes, out));
     assert_eq!(payload, b"\x0a\x0clistener key\x12\x09signature");

@@ -50,4 +50,5 @@ pub use sanswarm::{
     Bytes, CloseReason, Config, ConnId, Event, Goodbye, IdentifyError, Info, Keypair, Multiaddr, OpenStreamError,
     PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError, StreamId, TransportError,
 };
+pub use sockets::connect;
 pub use stream::Stream;

@@ -23,7 +23,11 @@ pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) 
     let _ = facts.send(Fact::Dialed { conn, socket }).await;
 }
 
-async fn connect(address: &Multiaddr) -> Result<TcpStream, TransportError> {
+/// Connects a socket to a TCP address, as a node does it, for a driver of one's own.
+///
+/// # Errors
+/// [`TransportError::Unsupported`] for an address of another shape; else what the system said last.
+pub async fn connect(address: &Multiaddr) -> Result<TcpStream, TransportError> {
     let target = Target::parse(address).ok_or(TransportError::Unsupported)?;
     let mut cause = TransportError::NotFound;
     for address in target.resolve().await? {

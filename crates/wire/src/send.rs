@@ -176,8 +176,18 @@ impl SendBuf {
         if self.open { Some(&mut self.store[self.sealed + prefix..]) } else { None }
     }
 
+    /// Appends to the open frame what its cipher seals along with the plaintext, and returns both. The room is the
+    /// suffix's: `bytes` and what [`close_frame`](Self::close_frame) appends are together as long as that. `None` if
+    /// there is nothing to seal.
+    pub fn extend_frame(&mut self, bytes: &[u8]) -> Option<&mut [u8]> {
+        if self.open {
+            self.store.extend_from_slice(bytes);
+        }
+        self.open_frame()
+    }
+
     /// Closes the open frame around its sealed bytes, which are ready then. `prefix` and `suffix` have the lengths of
-    /// the framing; without an open frame nothing happens.
+    /// the framing (less what [`extend_frame`](Self::extend_frame) has appended); without an open frame nothing happens.
     pub fn close_frame(&mut self, prefix: &[u8], suffix: &[u8]) {
         if self.open {
             let at = self.sealed;
@@ -313,6 +323,18 @@ mod tests {
         assert!(!send.append(&[0; 11]));
         seal(&mut send);
         assert_eq!(send.room(), FRAMING.plain_max);
+    }
+
+    #[test]
+    fn a_cipher_may_seal_more_than_the_plaintext() {
+        let mut send = SendBuf::new(16 * 1024);
+        send.set_framing(FRAMING);
+        assert!(send.extend_frame(b"t").is_none(), "nothing is open");
+        assert!(send.append(&vec![7; send.control_room()]));
+        let sealed = send.extend_frame(b"t").unwrap();
+        assert_eq!((sealed.len(), sealed.last()), (16 * 1024 - 4, Some(&b't')));
+        send.close_frame(b"!!", b"ag");
+        assert_eq!((send.ready().len(), &send.ready()[16 * 1024 - 3..]), (16 * 1024, &b"tag"[..]));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sanswarm_multistream_select::{self as select, Greeting, Mode, Negotiator, Outcome};
+use sanswarm_multistream_select::{self as select, Greeting, Mode, Names, Negotiator, Outcome};
 use sanswarm_noise::{Cipher, Handshake, StaticKey};
 use sanswarm_wire::{RecvBuf, Role, SendBuf};
 use sanswarm_yamux::{self as yamux, Session};
 
-use super::{End, keypair, known, names, now};
+use super::{End, keypair, name, names, now};
 
 /// Noise with the identity `seed` and without extensions.
 pub(crate) fn noise(seed: u8) -> sanswarm_noise::Config {
@@ -169,7 +169,10 @@ impl ByHand {
 fn negotiator(role: Role, list: &'static [&'static str]) -> Negotiator {
     match role {
         Role::Dialer => Negotiator::dialer(names(list), Mode::Lazy),
-        Role::Listener => Negotiator::listener(known(list), Greeting::WithReply),
+        Role::Listener => {
+            let known: Names = list.iter().map(|n| name(n)).collect();
+            Negotiator::listener(Arc::new(known.with_list()), Greeting::WithReply)
+        }
     }
 }
 
