@@ -1,7 +1,8 @@
 //! A connection against raw bytes, or two against each other, between calls in any order.
 //!
-//! Input: one byte for the mode (dialer, listener, listener on a secure pipe, pair, pair on a secure pipe; and again with
-//! a transcript), then operations of two bytes, some with data behind: see `World::apply`. Seeds are in `seeds/connection`.
+//! Input: one byte for the mode (dialer, listener, listener on a secure pipe, pair, pair on a secure pipe, dialer on a
+//! secure pipe; and again with a transcript), then operations of two bytes, some with data behind: see `World::apply`.
+//! Seeds are in `seeds/connection`.
 
 #![no_main]
 
@@ -205,11 +206,11 @@ impl World {
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, mut data)) = data.split_first() else { return };
-    let (pair, secured) = (mode % 5 >= 3, matches!(mode % 5, 2 | 4));
-    let first = if matches!(mode % 5, 1 | 2) { Role::Listener } else { Role::Dialer };
+    let (pair, secured) = (matches!(mode % 6, 3 | 4), matches!(mode % 6, 2 | 4 | 5));
+    let first = if matches!(mode % 6, 1 | 2) { Role::Listener } else { Role::Dialer };
     let second = if first.is_dialer() { Role::Listener } else { Role::Dialer };
     let mut ends = [End::new(first, secured), End::new(second, secured)];
-    if mode % 10 >= 5 {
+    if mode % 12 >= 6 {
         ends.iter_mut().for_each(|end| end.conn.set_transcript(Level::Frames));
     }
     let mut world = World { ends, pair, now: Instant::ZERO };
