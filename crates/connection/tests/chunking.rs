@@ -1,5 +1,7 @@
 //! How the bytes are cut on their way changes nothing of what either user sees.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -87,9 +89,12 @@ fn play(muxer: Muxer, requests: &[Request], chunk: usize) -> (Log, Log) {
     (log(&pair.a), log(&pair.b))
 }
 
+/// Of each stream and each direction, the lines.
+type Told = Vec<(Option<u64>, Vec<String>)>;
+
 /// What an end's transcript tells of negotiations, the handshake and the end, stream by stream. Which of two streams
 /// speaks first is a matter of pace, and so is into how many frames they are put.
-fn told(end: &mut End) -> Vec<(Option<u64>, Vec<String>)> {
+fn told(end: &mut End) -> Told {
     let mut told: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for entry in core::iter::from_fn(|| end.conn.poll_transcript()) {
         let Entry { direction, layer, stream, what, bytes, .. } = entry;
@@ -101,7 +106,7 @@ fn told(end: &mut End) -> Vec<(Option<u64>, Vec<String>)> {
     told.into_iter().map(|((stream, _), lines)| (stream.map(|stream| stream.number), lines)).collect()
 }
 
-fn transcript(muxer: Muxer, requests: &[Request], chunk: usize) -> [Vec<(Option<u64>, Vec<String>)>; 2] {
+fn transcript(muxer: Muxer, requests: &[Request], chunk: usize) -> [Told; 2] {
     let mut pair = Pair { chunk, ..Pair::over(muxer, &["/echo"], Limits::default()) };
     pair.a.conn.set_transcript(Level::Negotiation);
     pair.b.conn.set_transcript(Level::Negotiation);
@@ -116,7 +121,7 @@ fn transcript(muxer: Muxer, requests: &[Request], chunk: usize) -> [Vec<(Option<
 }
 
 /// What two ends that come to nothing tell, and how their transcripts end.
-fn fail(which: u8, chunk: usize) -> [(Vec<Event>, Option<String>, Vec<(Option<u64>, Vec<String>)>); 2] {
+fn fail(which: u8, chunk: usize) -> [(Vec<Event>, Option<String>, Told); 2] {
     let config = |seed, muxer| config_of(seed, Security::defaults(), vec![muxer], Limits::default());
     let other = *muxers().last().unwrap();
     let theirs = if which == 0 { other } else { Muxer::Yamux };

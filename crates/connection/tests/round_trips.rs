@@ -225,10 +225,16 @@ fn everyone() -> Vec<(&'static str, Box<dyn Far>)> {
 
 /// What is built in of what can be offered.
 fn securities() -> Vec<Security> {
-    vec![Security::Noise]
+    vec![
+        Security::Noise,
+        #[cfg(feature = "tls")]
+        Security::Tls,
+        #[cfg(feature = "plaintext")]
+        Security::Plaintext,
+    ]
 }
 
-/// Two offers of which the first is agreed upon. While there is one protocol only, the same one twice: to the negotiation
+/// Two offers of which the first is agreed upon. Where there is one protocol only, the same one twice: to the negotiation
 /// that is as good as two.
 fn two_securities() -> Vec<Security> {
     vec![Security::Noise, securities()[securities().len() - 1]]
@@ -333,6 +339,22 @@ fn a_refused_security_protocol_is_an_error_after_1_round_trip() {
 }
 
 // ---- what costs more, and by how much
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_security_protocol_that_is_refused_first_takes_one_more() {
+    let two = [Security::Tls, Security::Noise];
+    for (name, far) in everyone() {
+        let mut link = Link::new(&two, &[Muxer::Yamux], far);
+        link.ask(&[ECHO], Open::Lazy);
+        link.expect(&format!("fresh, two security protocols offered, the first refused, {name}"), 4);
+        assert_said(link.said()[0], &["security: header", "security: proposes /tls/1.0.0"]);
+        assert_said(link.said()[1], &["security: proposes /noise"]);
+    }
+    let mut link = Link::new(&two, &[Muxer::Yamux], ours(&two, &[Muxer::Yamux]));
+    link.ask(&[ECHO], Open::Lazy);
+    link.expect("fresh, /tls/1.0.0 and /noise offered, the first taken, ours", 3);
+}
 
 #[test]
 fn a_fresh_connection_that_waits_with_its_request_takes_one_more() {
