@@ -25,12 +25,12 @@ const PROPOSAL: &[u8] = b"\x13/multistream/1.0.0\n\x03/x\n";
 const OTHERS: &[&str] = &["/tls/1.0.0", "/plaintext/2.0.0", ECHO, "/b", "/", "/multistream/1.0.1", "/secio/1.0.0"];
 
 /// A dialer that offers these.
-fn dialer(muxer: Muxer, is_secured: bool, secret: u8) -> End {
+fn dialer(muxer: Muxer, is_secured: bool) -> End {
     let config = config_of(DIALER, vec![Security::Noise], vec![muxer], Limits::default());
     End::of(if is_secured {
         Connection::secured(now(), Role::Dialer, config, peer(LISTENER))
     } else {
-        Connection::new(now(), Role::Dialer, config, Some(peer(LISTENER)), [secret; 32])
+        Connection::new(now(), Role::Dialer, config, Some(peer(LISTENER)), [7; 32])
     })
 }
 
@@ -68,32 +68,72 @@ fn has_come_to_nothing(end: &End) -> bool {
 
 // ---- security
 
+/// Each security protocol that is built in, and what a listener knows that does not know it.
+fn securities() -> Vec<(Security, &'static [&'static str])> {
+    vec![
+        (Security::Noise, OTHERS),
+        #[cfg(feature = "tls")]
+        (Security::Tls, &["/noise", "/plaintext/2.0.0", "/tls/1.0.1", "/", ECHO]),
+        #[cfg(feature = "plaintext")]
+        (Security::Plaintext, &["/noise", "/tls/1.0.0", "/plaintext/1.0.0", "/", ECHO]),
+    ]
+}
+
 #[test]
-fn a_noise_message_behind_a_refused_proposal_is_no_agreement() {
-    for manner in ALL {
-        for secret in 1..=64 {
-            let mut a = dialer(Muxer::Yamux, false, secret);
-            let id = a.request(&[ECHO], Open::Lazy, b"never sent");
-            let mut b = Peer::new(manner, OTHERS, &["/yamux/1.0.0"], &[ECHO]);
-            let sent = run(&mut a, &mut b, [1, 13, usize::MAX][usize::from(secret) % 3]);
-            assert!(b.agreed.is_empty() && b.is_over(), "{}", manner.name);
-            let (offered, remote) = (vec![name("/noise")], Vec::new());
-            assert_eq!(a.error, Some(Error::NothingInCommon { stage: Stage::Security, offered, remote }));
-            assert!(a.events.is_empty());
-            assert_eq!(sent.len(), HEADER.len() + 8 + 34, "once, and nothing behind it");
-            assert_eq!(a.conn.read(id), Err(ReadError::Closed));
-            assert_ends(&mut a);
+fn a_handshake_behind_a_refused_proposal_is_no_agreement() {
+    for (security, others) in securities() {
+        let config = config_of(DIALER, vec![security], vec![Muxer::Yamux], Limits::default());
+        for manner in ALL {
+            for secret in 1..=64 {
+                let conn = Connection::new(now(), Role::Dialer, config.clone(), Some(peer(LISTENER)), [secret; 32]);
+                let mut a = End::of(conn);
+                let id = a.request(&[ECHO], Open::Lazy, b"never sent");
+                a.settle(now());
+                let first = a.send.ready().to_vec();
+                assert!(first.len() > HEADER.len() + security.name().as_str().len() + 2 + 32, "a handshake follows");
+                let mut b = Peer::new(manner, others, &["/yamux/1.0.0"], &[ECHO]);
+                let sent = run(&mut a, &mut b, [1, 13, usize::MAX][usize::from(secret) % 3]);
+                assert!(b.agreed.is_empty(), "{security}, {}", manner.name);
+                let (offered, remote) = (vec![security.name()], Vec::new());
+                assert_eq!(a.error, Some(Error::NothingInCommon { stage: Stage::Security, offered, remote }));
+                assert!(a.events.is_empty());
+                assert_eq!(sent, first, "once, and nothing behind it");
+                assert_eq!(a.conn.read(id), Err(ReadError::Closed));
+                assert_ends(&mut a);
+            }
+        }
+    }
+}
+
+#[cfg(all(feature = "tls", feature = "plaintext"))]
+#[test]
+fn our_listener_ends_with_a_refused_security_protocol_whatever_follows() {
+    let all = [Security::Noise, Security::Tls, Security::Plaintext];
+    for ours in all {
+        let theirs: Vec<_> = all.into_iter().filter(|other| *other != ours).collect();
+        let config = |seed, security| config_of(seed, security, vec![Muxer::Yamux], Limits::default());
+        let (dialer, listener) = (config(DIALER, vec![ours]), config(LISTENER, theirs));
+        for n in 0..16 {
+            let chunk = [1, 13, 100, usize::MAX][n % 4];
+            let mut pair = Pair { chunk, ..Pair::of_configs(dialer.clone(), listener.clone()) };
+            pair.a.request(&[ECHO], Open::Lazy, b"never sent");
+            pair.run();
+            assert!(pair.a.events.is_empty() && pair.b.events.is_empty(), "{ours}");
+            assert_eq!(pair.a.error.as_ref().unwrap().stage(), Stage::Security, "{:?}", pair.a.error);
+            assert_eq!(pair.b.error.as_ref().unwrap().stage(), Stage::Security, "{:?}", pair.b.error);
+            assert_ends(&mut pair.a);
+            assert_ends(&mut pair.b);
         }
     }
 }
 
 #[test]
 fn our_listener_reads_no_agreement_in_what_follows_a_refused_proposal() {
-    let mut a = dialer(Muxer::Yamux, false, 7);
+    let mut a = dialer(Muxer::Yamux, false);
     a.settle(now());
     let noise = a.send.ready().to_vec();
     let muxer = |muxer| {
-        let mut a = dialer(muxer, true, 7);
+        let mut a = dialer(muxer, true);
         a.request(&[ECHO], Open::Lazy, b"\x0c/echo/1.0.0\n");
         a.settle(now());
         a.send.ready().to_vec()
@@ -168,7 +208,7 @@ fn frames_behind_a_refused_muxer_are_no_agreement() {
                 continue;
             }
             for (i, (payload, _)) in payloads().iter().enumerate() {
-                let mut a = dialer(muxer, is_secured, 3);
+                let mut a = dialer(muxer, is_secured);
                 let ids: Vec<_> = (0..=i % 3).map(|_| a.request(&[ECHO], Open::Lazy, payload)).collect();
                 let mut b = if is_secured {
                     Peer::secured(manner, OTHERS, &[ECHO])
@@ -192,7 +232,7 @@ fn frames_behind_a_refused_muxer_are_no_agreement() {
 fn our_listener_ends_with_a_refused_muxer_whatever_follows() {
     for (ours, theirs) in [(Muxer::Yamux, Muxer::Mplex), (Muxer::Mplex, Muxer::Yamux)] {
         for (i, (payload, _)) in payloads().iter().enumerate() {
-            let a = dialer(ours, true, 3);
+            let a = dialer(ours, true);
             let config = config_of(LISTENER, Security::defaults(), vec![theirs], Limits::default());
             let mut b = Connection::secured(now(), Role::Listener, config, peer(DIALER));
             b.set_names(common::known(&[ECHO]));
@@ -231,7 +271,7 @@ fn assert_refused(a: &mut End, id: StreamId) {
 
 /// A lazy stream that a listener of this manner refuses, in front of `payload`, which goes in so many writes.
 fn refuse_by_hand(manner: Manner, payload: &[u8], writes: usize, chunk: usize, looks_like_one: bool) {
-    let mut a = dialer(Muxer::Yamux, true, 3);
+    let mut a = dialer(Muxer::Yamux, true);
     let mut b = Peer::secured(manner, &["/yamux/1.0.0"], OTHERS);
     let mut sent = run(&mut a, &mut b, usize::MAX);
     let before = sent.len();
