@@ -65,8 +65,20 @@ fn muxers() -> Vec<Muxer> {
     ]
 }
 
-fn play(muxer: Muxer, requests: &[Request], chunk: usize) -> (Log, Log) {
-    let mut pair = Pair::over(muxer, &["/echo"], Limits::default());
+fn securities() -> Vec<Security> {
+    vec![
+        Security::Noise,
+        #[cfg(feature = "tls")]
+        Security::Tls,
+        #[cfg(feature = "plaintext")]
+        Security::Plaintext,
+    ]
+}
+
+fn play(security: Security, muxer: Muxer, requests: &[Request], chunk: usize) -> (Log, Log) {
+    let config = |seed| config_of(seed, vec![security], vec![muxer], Limits::default());
+    let mut pair = Pair::of_configs(config(DIALER), config(LISTENER));
+    pair.b.conn.set_names(common::known(&["/echo"]));
     pair.chunk = chunk;
     pair.a.conn.set_names(common::known(&["/echo"]));
     pair.a.echoes = true;
@@ -153,12 +165,13 @@ proptest! {
 
     #[test]
     fn each_end_sees_the_same(
+        security in prop::sample::select(securities()),
         muxer in prop::sample::select(muxers()),
         requests in prop::collection::vec(request(), 0..8),
     ) {
-        let whole = play(muxer, &requests, usize::MAX);
+        let whole = play(security, muxer, &requests, usize::MAX);
         for chunk in [1, 7, 1000] {
-            prop_assert_eq!(&play(muxer, &requests, chunk), &whole, "chunks of {}", chunk);
+            prop_assert_eq!(&play(security, muxer, &requests, chunk), &whole, "chunks of {}", chunk);
         }
     }
 
