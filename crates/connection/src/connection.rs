@@ -1,7 +1,7 @@
 //! The connection: phases, the calls of its driver and of its user, and its end.
 
 use core::{fmt, time::Duration};
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use libp2p_identity::PeerId;
@@ -12,6 +12,7 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 use crate::{
     Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
+    events::Events,
     session::Session,
     stats::{Stats, Turns},
     streams::Streams,
@@ -171,7 +172,7 @@ pub struct Connection {
     phase: Phase,
     cipher: Cipher,
     streams: Streams,
-    events: VecDeque<Event>,
+    events: Events,
     /// The peer can send nothing more.
     eof: bool,
     /// Since when a frame is not whole.
@@ -205,7 +206,7 @@ impl Connection {
             config,
             phase: Phase::Upgrade(Box::new(upgrade)),
             cipher: Cipher::Plain,
-            events: VecDeque::new(),
+            events: Events::default(),
             eof: false,
             partial: None,
             retry: None,
@@ -543,6 +544,7 @@ impl Connection {
     fn watch(&mut self, now: Instant, recv: &RecvBuf) {
         let waits = recv.is_partial() && matches!(self.phase, Phase::Streams) && !self.streams.is_held();
         self.partial = if waits { self.partial.or(Some(now)) } else { None };
+        self.events.release();
         self.retry = recv.is_starved().then(|| now + MEMORY_RETRY);
     }
 

@@ -152,7 +152,7 @@ impl Handshake {
             #[cfg(feature = "noise")]
             Self::Noise(machine) => {
                 let (cipher, remote) = machine.finish().map_err(noise)?;
-                Ok((Cipher::Noise(Box::new(cipher)), remote.muxers.map_or(Muxers::Untold, Muxers::Offered)))
+                Ok((Cipher::Noise(cipher), remote.muxers.map_or(Muxers::Untold, Muxers::Offered)))
             }
             #[cfg(feature = "tls")]
             Self::Tls(machine) => {

@@ -66,7 +66,9 @@
 mod cipher;
 mod config;
 mod connection;
+mod deadlines;
 mod error;
+mod events;
 mod handshake;
 mod identity;
 #[cfg(feature = "plaintext")]
