@@ -1,6 +1,7 @@
 //! When the negotiations of streams have to be over.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use sanswarm_wire::Instant;
 

@@ -252,7 +252,7 @@ fn our_listener_ends_with_a_refused_muxer_whatever_follows() {
 // ---- streams
 
 fn refused() -> Refusal {
-    Refusal { offered: vec![name("/x")], cause: RefusalCause::NotSupported, data_sent: true }
+    Refusal { offered: vec![name("/x")], remote: vec![], cause: RefusalCause::NotSupported, data_sent: true }
 }
 
 /// What the dialer of a refused stream has seen and can still do.

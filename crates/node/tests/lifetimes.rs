@@ -74,7 +74,7 @@ fn the_stream_for_pings_does_not_make_a_remote_close_an_error() {
     net.users[A].node.close(now, a);
     net.run();
     assert_eq!(reason(net.users[A].disconnected(a)[0]), &Ok(CloseReason::Local));
-    assert_eq!(reason(net.users[B].disconnected(b)[0]), &Ok(CloseReason::Remote(Goodbye::GoAway)));
+    assert_eq!(reason(net.users[B].disconnected(b)[0]), &Ok(CloseReason::Remote(Goodbye::Eof)));
 }
 
 #[test]

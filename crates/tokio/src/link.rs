@@ -69,10 +69,10 @@ impl LinkTask {
         Self {
             conn: link.id(),
             timer: Timer::new(node.clock),
+            recv: link.recv_buf(),
             shared: Arc::new(LinkShared::new(node.clock, link)),
             node,
             socket,
-            recv: link.recv_buf(),
             out: Vec::new(),
             written: 0,
             orders,

@@ -8,8 +8,7 @@ use core::time::Duration;
 
 use common::{ECHO, check_echo, config, echo, echo_server, listener_on, no_streams, within};
 use sanswarm_tokio::{
-    CloseReason, Event, EventsError, Goodbye, IdentifyError, Node, OpenStreamError, PeerId, PeerInfo, PingError,
-    ProtocolName,
+    CloseReason, Event, EventsError, IdentifyError, Node, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -126,7 +125,7 @@ async fn a_node_ends_with_its_last_handle() {
         drop(bob);
         loop {
             if let Event::Disconnected { reason, .. } = events.next().await.unwrap() {
-                assert_eq!(reason, Ok(CloseReason::Remote(Goodbye::GoAway)));
+                assert!(matches!(reason, Ok(CloseReason::Remote(_))), "{reason:?}");
                 break;
             }
         }
