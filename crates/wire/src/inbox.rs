@@ -417,6 +417,7 @@ mod tests {
     #[derive(Default)]
     struct Held {
         blocks: Vec<Bytes>,
+        recv: RecvBuf,
     }
 
     impl Held {
@@ -427,8 +428,17 @@ mod tests {
             block.slice(at..at + len)
         }
 
+        /// As a connection does it that has just received this.
+        fn push_from(&mut self, inbox: &mut Inbox, len: usize) {
+            self.recv.feed(&vec![0; len]);
+            self.recv.reveal_all();
+            inbox.push_from(&mut self.recv, len);
+        }
+
         fn bytes(&self, inbox: &Inbox) -> usize {
-            let pinned = self.blocks.iter().filter(|block| !block.is_unique()).count() * RecvBuf::CAPACITY;
+            let shared = 2 * 1024 + 64; // The first slice may be a copy in a block with others' copies.
+            let blocks = self.blocks.iter().filter(|block| !block.is_unique()).count();
+            let pinned = blocks * RecvBuf::CAPACITY + shared;
             let is_own = |slice: &&Bytes| slice.is_unique();
             // A closed block of ours is as large as it was when it was closed: at most twice its bytes, or 64.
             let own = |slice: &Bytes| if slice.len() == OWN_BLOCK { OWN_BLOCK } else { (2 * slice.len()).max(64) } + 32;
@@ -456,7 +466,11 @@ mod tests {
             let (mut inbox, mut held) = (Inbox::new(), Held::default());
             for (i, len) in lengths.into_iter().cycle().enumerate() {
                 if inbox.len() + len > WINDOW { break }
-                inbox.push(held.slice(i * spread % 60_000, len));
+                if i % 2 == 0 && len < COPY_BELOW {
+                    held.push_from(&mut inbox, len);
+                } else {
+                    inbox.push(held.slice(i * spread % 60_000, len));
+                }
                 if i % 3 == 0 { inbox.consume(reads[i % reads.len()]) }
                 held.blocks.retain(|block| !block.is_unique());
                 let (bytes, unread) = (held.bytes(&inbox), inbox.len());
