@@ -1,4 +1,4 @@
-//! Writes the committed seeds of the targets of negotiation and of three of yamux's: `cargo run --example seeds` in
+//! Writes the committed seeds of the targets of negotiation, of noise, and of three of yamux's: `cargo run --example seeds` in
 //! `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
@@ -8,6 +8,9 @@
 use std::fs;
 
 use sanswarm_fuzz::KNOWN;
+
+#[path = "seeds/noise.rs"]
+mod noise;
 
 const HEADER: &[u8] = b"\x13/multistream/1.0.0\n";
 const NA: &[u8] = b"\x03na\n";
@@ -426,6 +429,7 @@ fn yamux_pairs() {
 }
 
 fn main() {
+    noise::seeds();
     yamux_targets();
     framing();
     headers();

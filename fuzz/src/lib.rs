@@ -6,6 +6,7 @@
 //! - [`reference`](mod@reference) is the negotiation once more, as plain as can be, to compare with.
 //! - [`differential`] does the same with the registry's `multistream-select`, and lists where the two differ.
 //! - [`drive`] feeds a negotiator in pieces and checks what holds at every call.
+//! - [`noise`] makes handshakes of fixed secrets, and edits what goes over the wire.
 //! - [`yamux`] is a session of yamux as plain as can be.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@
 pub mod differential;
 pub mod drive;
 mod input;
+pub mod noise;
 mod pieces;
 pub mod reference;
 pub mod transcript;
