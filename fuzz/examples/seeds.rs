@@ -1,4 +1,4 @@
-//! Writes the committed seeds of the targets of negotiation, of TLS and plaintext, of three of yamux's and of
+//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's and of
 //! `connection_sealed`: `cargo run --example seeds` in
 //! `fuzz`.
 //!
@@ -12,6 +12,9 @@ use sanswarm_fuzz::{
     KNOWN,
     certificate::{body, libp2p, tlv},
 };
+
+#[path = "seeds/noise.rs"]
+mod noise;
 
 const HEADER: &[u8] = b"\x13/multistream/1.0.0\n";
 const NA: &[u8] = b"\x03na\n";
@@ -589,6 +592,7 @@ fn main() {
     certificates();
     handshakes();
     plaintext();
+    noise::seeds();
     yamux_targets();
     framing();
     headers();

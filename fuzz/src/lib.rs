@@ -7,6 +7,7 @@
 //! - [`differential`] does the same with the registry's `multistream-select`, and lists where the two differ.
 //! - [`drive`] feeds a negotiator in pieces and checks what holds at every call.
 //! - [`certificate`](mod@certificate) signs certificates around any body.
+//! - [`noise`] makes handshakes of fixed secrets, and edits what goes over the wire.
 //! - [`yamux`] is a session of yamux as plain as can be.
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod certificate;
 pub mod differential;
 pub mod drive;
 mod input;
+pub mod noise;
 mod pieces;
 pub mod reference;
 pub mod transcript;

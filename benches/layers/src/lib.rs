@@ -5,8 +5,10 @@
 
 use std::any::Any;
 
+pub mod connection;
 pub mod mux;
 pub mod negotiation;
+pub mod noise;
 pub mod pipe;
 
 /// One thing that one stack does.
@@ -90,6 +92,8 @@ impl Held {
 pub fn benches() -> Vec<Bench> {
     let mut benches = negotiation::benches();
     benches.extend(mux::benches());
+    benches.extend(noise::benches());
+    benches.extend(connection::benches());
     benches
 }
 

@@ -6,6 +6,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
 
@@ -78,41 +79,102 @@ impl Duplex {
         (Self { incoming: a.clone(), outgoing: b.clone() }, Self { incoming: b, outgoing: a })
     }
 
-    /// Lets `copy` copy what has arrived; nothing at the end of the input.
     fn poll_take(&self, cx: &Context<'_>, copy: impl FnOnce(&[u8]) -> usize) -> Poll<usize> {
-        let incoming = &mut *self.incoming.borrow_mut();
-        let front = incoming.pipe.front();
-        if front.is_empty() && !incoming.closed {
-            incoming.reader = Some(cx.waker().clone());
+        self.incoming.borrow_mut().poll_take(cx, copy)
+    }
+
+    fn poll_put(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        self.outgoing.borrow_mut().poll_put(cx, bytes)
+    }
+
+    fn close(&self) {
+        self.outgoing.borrow_mut().close();
+    }
+}
+
+impl Direction {
+    /// Lets `copy` copy what has arrived; nothing at the end of the input.
+    fn poll_take(&mut self, cx: &Context<'_>, copy: impl FnOnce(&[u8]) -> usize) -> Poll<usize> {
+        let front = self.pipe.front();
+        if front.is_empty() && !self.closed {
+            self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
         let n = copy(front);
-        incoming.pipe.took(n);
-        if let Some(writer) = incoming.writer.take() {
+        self.pipe.took(n);
+        if let Some(writer) = self.writer.take() {
             writer.wake();
         }
         Poll::Ready(n)
     }
 
-    fn poll_put(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<usize> {
-        let outgoing = &mut *self.outgoing.borrow_mut();
-        let n = outgoing.pipe.put(bytes);
+    fn poll_put(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<usize> {
+        let n = self.pipe.put(bytes);
         if n == 0 && !bytes.is_empty() {
-            outgoing.writer = Some(cx.waker().clone());
+            self.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if let Some(reader) = outgoing.reader.take() {
+        if let Some(reader) = self.reader.take() {
             reader.wake();
         }
         Poll::Ready(n)
     }
 
-    fn close(&self) {
-        let outgoing = &mut *self.outgoing.borrow_mut();
-        outgoing.closed = true;
-        if let Some(reader) = outgoing.reader.take() {
+    fn close(&mut self) {
+        self.closed = true;
+        if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+}
+
+/// The same for crates that want a pipe which may change threads. A clone is the same end; dropping one closes nothing, so
+/// that the memory of a pipe serves many connections, one after the other.
+#[derive(Clone, Debug)]
+pub struct SharedDuplex {
+    incoming: Arc<Mutex<Direction>>,
+    outgoing: Arc<Mutex<Direction>>,
+}
+
+impl SharedDuplex {
+    /// Both ends.
+    pub fn pair() -> (Self, Self) {
+        let (a, b) = (Arc::<Mutex<Direction>>::default(), Arc::<Mutex<Direction>>::default());
+        (Self { incoming: a.clone(), outgoing: b.clone() }, Self { incoming: b, outgoing: a })
+    }
+
+    /// Drops what is on its way in both directions, and keeps the memory.
+    pub fn clear(&self) {
+        for direction in [&self.incoming, &self.outgoing] {
+            let direction = &mut *direction.lock().expect("one thread");
+            direction.pipe.took(direction.pipe.front().len());
+            (direction.closed, direction.reader, direction.writer) = (false, None, None);
+        }
+    }
+}
+
+impl AsyncRead for SharedDuplex {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let copy = |front: &[u8]| {
+            let n = front.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&front[..n]);
+            n
+        };
+        self.incoming.lock().expect("one thread").poll_take(cx, copy).map(Ok)
+    }
+}
+
+impl AsyncWrite for SharedDuplex {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.outgoing.lock().expect("one thread").poll_put(cx, bytes).map(Ok)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
