@@ -1,4 +1,5 @@
-//! Writes the committed seeds of the targets of negotiation, of TLS and plaintext, and of three of yamux's: `cargo run --example seeds` in
+//! Writes the committed seeds of the targets of negotiation, of TLS and plaintext, of three of yamux's and of
+//! `connection_sealed`: `cargo run --example seeds` in
 //! `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
@@ -530,6 +531,58 @@ fn plaintext() {
     put("just_the_limit", b"\x80\x40");
     put("too_long", b"\x81\x40");
     put("py_before_varints", &[&[0, 0, 0, own.len() as u8][..], &own].concat());
+/// Behind a handshake: what an honest peer says to either end over either muxer, and some of what none does.
+fn sealed() {
+    let one = |name: &str, mode: u8, ops: &[&[u8]]| put("connection_sealed", name, &[&[mode], &ops.concat()]);
+    const LISTENER: u8 = 1;
+    const MPLEX: u8 = 2;
+    const UNNAMED: u8 = 4;
+    const SEVERAL: u8 = 6;
+    const NEGOTIATION: u8 = 1 << 3;
+    const FRAMES: u8 = 2 << 3;
+    const EARLY: u8 = 32;
+    const HEADER_AND_A: u8 = 5;
+    const OPENS: u8 = 8;
+    // On stream 1; for mplex, on stream 0.
+    let asks = [3, 1 << 4 | OPENS | HEADER_AND_A];
+    let asks_mplex = [3, OPENS | HEADER_AND_A];
+    let agrees = [3, 1 << 4 | HEADER_AND_A];
+    let agrees_mplex = [3, HEADER_AND_A];
+    // DATA, bare and with FIN or RST, WINDOW_UPDATE with credit of 5, PING and GO_AWAY.
+    let frame = |arg: u8, payload: &[u8]| [&[2, arg, 1, payload.len() as u8], payload].concat();
+    let (data, last, reset) = (frame(0, b"hello"), frame(4 << 2, b"hello"), frame(8 << 2, b""));
+    let [read, write, finish, stop, flush, rest] = [[6, 0], [5, 40], [7, 0], [9, 0], [11, 0], [15, 0]];
+    let lazily = [4, 4];
+    let bare = |message: u8| [3, 0xf8 | message];
+    one("echo", LISTENER | FRAMES, &[&asks, &data, &read, &write, &flush, &last, &read, &finish, &rest]);
+    one("asked", FRAMES, &[&lazily, &write, &finish, &flush, &agrees, &last, &read, &rest]);
+    one("early", EARLY | FRAMES, &[&agrees, &write, &flush, &data, &read, &stop, &last, &finish, &rest]);
+    one("refused", NEGOTIATION, &[&lazily, &write, &flush, &[3, 1 << 4], &[3, 1 << 4 | 3], &reset, &rest]);
+    one("reset_by_the_peer", LISTENER | FRAMES, &[&asks, &flush, &reset, &read, &rest]);
+    one("frames_in_halves", LISTENER, &[&asks, &[1, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], &[10, 3], &data, &rest]);
+    one("pings", LISTENER | FRAMES, &[&frame(2 | 1 << 2, b""), &frame(2 | 2 << 2, b""), &flush, &rest]);
+    one("go_away", FRAMES, &[&lazily, &flush, &frame(3, b""), &agrees, &last, &finish, &rest]);
+    one("another_version", FRAMES, &[&[0, 12, 9, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], &flush, &rest]);
+    one("more_than_negotiate", LISTENER, &[&[3, 0x18, 3, 0x38, 3, 0x58, 3, 0x78, 3, 0x51], &[12, 255], &rest]);
+    one("time_passes", EARLY, &[&[12, 255, 12, 255, 12, 255], &rest]);
+    one(
+        "mplex_echo",
+        LISTENER | MPLEX | FRAMES,
+        &[&asks_mplex, &[2, 2, 0, 2, b'h', b'i'], &read, &write, &finish, &[2, 4, 0, 0], &rest],
+    );
+    one(
+        "mplex_asked",
+        MPLEX | FRAMES,
+        &[&lazily, &write, &finish, &flush, &agrees_mplex, &[2, 1, 0, 2, b'h', b'i'], &read, &[2, 3, 0, 0], &rest],
+    );
+    one("mplex_reset", LISTENER | MPLEX, &[&asks_mplex, &[2, 6, 0, 0], &read, &rest]);
+    one("muxer_agreed", UNNAMED | EARLY | FRAMES, &[&bare(0), &bare(7), &agrees, &data, &read, &rest]);
+    one("muxer_refused", UNNAMED | EARLY | FRAMES, &[&bare(0), &bare(3), &rest]);
+    one("muxer_of_two", SEVERAL | NEGOTIATION, &[&bare(0), &bare(7), &lazily, &flush, &agrees, &rest]);
+    one("muxer_heard", LISTENER | UNNAMED | FRAMES, &[&bare(0), &bare(7), &asks, &data, &read, &rest]);
+    one("muxer_http", LISTENER | SEVERAL, &[&[0, 18], b"GET / HTTP/1.1\r\n\r\n", &rest]);
+    one("closed", LISTENER | FRAMES, &[&asks, &write, &[13, 0], &rest]);
+    one("the_bytes_end", FRAMES, &[&lazily, &flush, &[14, 0], &rest]);
 }
 
 fn main() {
@@ -543,4 +596,5 @@ fn main() {
     listener();
     pair();
     differential();
+    sealed();
 }

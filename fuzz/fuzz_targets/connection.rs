@@ -1,7 +1,8 @@
 //! A connection against raw bytes, or two against each other, between calls in any order.
 //!
-//! Input: one byte for the mode (dialer, listener, listener on a secure pipe, pair, pair on a secure pipe), then
-//! operations of two bytes, some with data behind: see `World::apply`. Seeds are in `seeds/connection`.
+//! Input: one byte for the mode (dialer, listener, listener on a secure pipe, pair, pair on a secure pipe, dialer on a
+//! secure pipe; and again with a transcript), then operations of two bytes, some with data behind: see `World::apply`.
+//! Seeds are in `seeds/connection`.
 
 #![no_main]
 
@@ -13,7 +14,10 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use libp2p_identity::Keypair;
-use sanswarm_connection::{Config, Connection, Error, Event, Hangup, Limits, Muxer, Open, Security, StreamId};
+use sanswarm_connection::{
+    Config, Connection, Error, Event, Hangup, Limits, Muxer, Open, Security, StreamId,
+    transcript::{ENTRIES_MAX, Level},
+};
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::Names;
 use sanswarm_wire::{Instant, RecvBuf, Role, SendBuf};
@@ -58,7 +62,7 @@ impl End {
     fn poll(&mut self, now: Instant) {
         loop {
             match self.conn.poll_event(now, &mut self.recv) {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(event)) => {
                     assert!(self.error.is_none() && !self.closed, "{event:?} after the end");
                     match event {
@@ -72,10 +76,15 @@ impl End {
                 }
                 Err(error) => {
                     assert_eq!(*self.error.get_or_insert(error.clone()), error, "sticky");
-                    return;
+                    break;
                 }
             }
         }
+        let mut entries = 0;
+        while self.conn.poll_transcript().is_some() {
+            entries += 1;
+        }
+        assert!(entries <= ENTRIES_MAX + 1);
     }
 
     fn flush(&mut self, now: Instant) -> u64 {
@@ -197,10 +206,13 @@ impl World {
 
 fuzz_target!(|data: &[u8]| {
     let Some((mode, mut data)) = data.split_first() else { return };
-    let (pair, secured) = (mode % 5 >= 3, matches!(mode % 5, 2 | 4));
-    let first = if matches!(mode % 5, 1 | 2) { Role::Listener } else { Role::Dialer };
+    let (pair, secured) = (matches!(mode % 6, 3 | 4), matches!(mode % 6, 2 | 4 | 5));
+    let first = if matches!(mode % 6, 1 | 2) { Role::Listener } else { Role::Dialer };
     let second = if first.is_dialer() { Role::Listener } else { Role::Dialer };
-    let ends = [End::new(first, secured), End::new(second, secured)];
+    let mut ends = [End::new(first, secured), End::new(second, secured)];
+    if mode % 12 >= 6 {
+        ends.iter_mut().for_each(|end| end.conn.set_transcript(Level::Frames));
+    }
     let mut world = World { ends, pair, now: Instant::ZERO };
     while let [op, arg, rest @ ..] = data {
         data = world.apply(*op, *arg, rest);

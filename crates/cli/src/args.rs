@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
-use sanswarm::Muxer;
+use sanswarm::{Muxer, Security};
 
 use crate::failure::Usage;
 
@@ -82,6 +82,8 @@ pub(crate) struct Options {
     pub(crate) bytes: Option<u64>,
     pub(crate) half_close: HalfClose,
     /// In the order in which they are offered; `None` is the library's choice.
+    pub(crate) security: Option<Vec<Security>>,
+    /// The same.
     pub(crate) muxers: Option<Vec<Muxer>>,
     pub(crate) key: Option<PathBuf>,
     pub(crate) count: Option<u32>,
@@ -90,7 +92,7 @@ pub(crate) struct Options {
 }
 
 /// What there is, and what libp2p has beside it.
-const SECURITY: (&[&str], &[&str]) = (&["noise"], &["tls", "plaintext"]);
+const SECURITY: (&[&str], &[&str]) = (&["noise", "tls", "plaintext"], &[]);
 const MUXERS: (&[&str], &[&str]) = (&["yamux", "mplex"], &[]);
 const TRANSPORTS: (&[&str], &[&str]) =
     (&["tcp"], &["ws", "wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
@@ -144,7 +146,7 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
     match name {
         "json" => options.json = true,
         "verbose" => options.verbose = true,
-        "security" => check("--security", &parser.value()?.string()?, SECURITY)?,
+        "security" => options.security = Some(security(&parser.value()?.string()?)?),
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
         "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
         "port" => options.port = parser.value()?.parse()?,
@@ -173,6 +175,23 @@ fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) ->
         });
     }
     Ok(())
+}
+
+/// Each security protocol of a comma list once.
+fn security(list: &str) -> Result<Vec<Security>, Usage> {
+    check("--security", list, SECURITY)?;
+    let mut security = Vec::new();
+    for part in list.split(',') {
+        let one = match part {
+            "tls" => Security::Tls,
+            "plaintext" => Security::Plaintext,
+            _ => Security::Noise,
+        };
+        if !security.contains(&one) {
+            security.push(one);
+        }
+    }
+    Ok(security)
 }
 
 /// Each muxer of a comma list once.
@@ -262,6 +281,7 @@ mod tests {
             streams: Some(20),
             bytes: Some(64 << 20),
             half_close: HalfClose::Late,
+            security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
             count: None,
@@ -271,7 +291,9 @@ mod tests {
         assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
         assert_eq!(options("ping /a --count 9").count, Some(9));
         assert_eq!(options("listen").address, None);
-        assert_eq!(options("listen").muxers, None);
+        assert_eq!((options("listen").muxers, options("listen").security), (None, None));
+        let all = [Security::Tls, Security::Plaintext, Security::Noise];
+        assert_eq!(options("listen --security tls,plaintext,noise,tls").security, Some(all.to_vec()));
         assert_eq!(options("listen --muxer yamux").muxers, Some(vec![Muxer::Yamux]));
         assert_eq!(options("demo --bytes 5").bytes, Some(5));
     }
@@ -321,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_libp2p_has_and_we_have_not_is_not_supported() {
-        let args = ["--security tls", "--security noise,tls", "--transport ws", "--transport quic"];
+        let args = ["--transport ws", "--transport tcp,quic"];
         for args in args {
             assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
         }

@@ -48,7 +48,8 @@ fn config(options: &Options, keypair: &Keypair) -> Result<Arc<Config>, Failure> 
     if let Some(after) = options.timeout {
         (limits.upgrade_timeout, limits.negotiation_timeout) = (after, after);
     }
-    let config = Config::new(keypair, key::secret()?, Security::defaults(), muxers, limits);
+    let security = options.security.clone().unwrap_or_else(Security::defaults);
+    let config = Config::new(keypair, key::secret()?, security, muxers, limits);
     Ok(Arc::new(config.map_err(Failure::Signing)?.asking()))
 }
 

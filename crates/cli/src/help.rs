@@ -45,7 +45,7 @@ example:
 macro_rules! common {
     () => {
         "\
-  --security LIST      noise
+  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
   --transport LIST     tcp
   --key FILE           the identity; made, readable by its owner only, if FILE is missing

@@ -72,6 +72,9 @@ pub(crate) fn node(options: &Options, patience: Option<Patience>) -> Result<Node
     let mut config = Config::new(keypair, key::secret()?);
     let [a, b, c, d, e, f, g, h, ..] = key::secret()?;
     config.seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    if let Some(security) = &options.security {
+        config.security.clone_from(security);
+    }
     if let Some(muxers) = &options.muxers {
         config.muxers.clone_from(muxers);
     }

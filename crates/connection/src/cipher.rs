@@ -10,7 +10,7 @@ pub(crate) enum Cipher {
     /// Nothing: before the handshake, plaintext, or a pipe that is secure already.
     Plain,
     #[cfg(feature = "noise")]
-    Noise(Box<sanswarm_noise::Cipher>),
+    Noise(sanswarm_noise::Cipher),
     #[cfg(feature = "tls")]
     Tls(Box<sanswarm_tls::Cipher>),
 }

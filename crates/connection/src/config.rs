@@ -102,6 +102,9 @@ pub struct Limits {
     pub upgrade_timeout: Duration,
     /// From a stream's opening to its agreement, at most. Default 10 s. Stops: streams that are opened and forgotten.
     pub negotiation_timeout: Duration,
+    /// From the first byte of a frame of the secure channel to its last, at most. Default 60 s: a kilobyte a second.
+    /// Stops: frames that are begun and never ended, as a way to hold memory.
+    pub frame_timeout: Duration,
     /// How long a goodbye may take, whether the peer reads or not. Default 1 s.
     pub close_timeout: Duration,
     /// Streams at once, opened by either end. Default 1,000. Stops: a stream's cost times any number.
@@ -127,6 +130,7 @@ impl Default for Limits {
         Self {
             upgrade_timeout: Duration::from_secs(15),
             negotiation_timeout: Duration::from_secs(10),
+            frame_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(1),
             streams: 1000,
             negotiating: 128,

@@ -1,7 +1,7 @@
 //! The connection: phases, the calls of its driver and of its user, and its end.
 
-use core::fmt;
-use std::{collections::VecDeque, sync::Arc};
+use core::{fmt, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use libp2p_identity::PeerId;
@@ -12,6 +12,7 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 use crate::{
     Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
+    events::Events,
     session::Session,
     stats::{Stats, Turns},
     streams::Streams,
@@ -21,6 +22,9 @@ use crate::{
 
 /// Less room than this in an open frame is not worth filling: it is sealed and the next one begun.
 const FRAME_ROOM_MIN: usize = 64;
+
+/// How long a connection waits before it looks again for memory to read into.
+const MEMORY_RETRY: Duration = Duration::from_millis(20);
 
 /// What the user of a connection may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,9 +172,13 @@ pub struct Connection {
     phase: Phase,
     cipher: Cipher,
     streams: Streams,
-    events: VecDeque<Event>,
+    events: Events,
     /// The peer can send nothing more.
     eof: bool,
+    /// Since when a frame is not whole.
+    partial: Option<Instant>,
+    /// When to look whether there is memory to read into again.
+    retry: Option<Instant>,
     turns: Turns,
 }
 
@@ -198,8 +206,10 @@ impl Connection {
             config,
             phase: Phase::Upgrade(Box::new(upgrade)),
             cipher: Cipher::Plain,
-            events: VecDeque::new(),
+            events: Events::default(),
             eof: false,
+            partial: None,
+            retry: None,
             turns: Turns::new(now),
         }
     }
@@ -257,6 +267,7 @@ impl Connection {
                 Ok(false) => {
                     self.streams.poll_writable(&mut self.events);
                     if self.events.is_empty() && !self.check_end(now, recv) {
+                        self.watch(now, recv);
                         return Ok(None);
                     }
                 }
@@ -286,15 +297,14 @@ impl Connection {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        match &self.phase {
-            Phase::Upgrade(upgrade) => {
-                let upgrade = Deadline { at: upgrade.deadline, why: "upgrade" };
-                Deadline::sooner(Some(upgrade), self.streams.poll_timeout())
-            }
-            Phase::Streams => self.streams.poll_timeout(),
-            Phase::Ended { overdue: true, .. } => None,
-            Phase::Ended { deadline, .. } => Some(Deadline { at: *deadline, why: "goodbye" }),
-        }
+        let at = |at: Option<Instant>, why| at.map(|at| Deadline { at, why });
+        let own = match &self.phase {
+            Phase::Upgrade(upgrade) => at(Some(upgrade.deadline), "upgrade"),
+            Phase::Streams => at(self.partial.map(|since| since + self.config.limits.frame_timeout), "end of a frame"),
+            Phase::Ended { overdue: true, .. } => return None,
+            Phase::Ended { deadline, .. } => return at(Some(*deadline), "goodbye"),
+        };
+        [own, at(self.retry, "memory to read into")].into_iter().fold(self.streams.poll_timeout(), Deadline::sooner)
     }
 
     /// Says that time has passed. An early call does nothing.
@@ -307,7 +317,12 @@ impl Connection {
             }
             Phase::Ended { deadline, overdue, .. } if now >= *deadline => *overdue = true,
             Phase::Ended { .. } => {}
+            Phase::Streams if self.partial.is_some_and(|since| now >= since + self.config.limits.frame_timeout) => {
+                let after = self.config.limits.frame_timeout;
+                self.end(now, Err(Error::Timeout { stage: Stage::Streams, after, offered: Vec::new() }));
+            }
             Phase::Upgrade(_) | Phase::Streams => {
+                self.retry = self.retry.filter(|at| *at > now);
                 if let Err(error) = self.streams.handle_timeout(now, &mut self.events) {
                     self.end(now, Err(error));
                 }
@@ -463,7 +478,11 @@ impl Connection {
                 if self.streams.step(now, recv, &mut self.events)? {
                     return Ok(true);
                 }
-                self.cipher.open(recv, &mut self.streams.transcript)
+                let opened = self.cipher.open(recv, &mut self.streams.transcript)?;
+                if opened {
+                    self.partial = None;
+                }
+                Ok(opened)
             }
             Phase::Ended { .. } => Ok(false),
         }
@@ -519,6 +538,14 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// With no input left: notes since when a frame is not whole, and whether there is memory for the rest of it.
+    fn watch(&mut self, now: Instant, recv: &RecvBuf) {
+        let waits = recv.is_partial() && matches!(self.phase, Phase::Streams) && !self.streams.is_held();
+        self.partial = if waits { self.partial.or(Some(now)) } else { None };
+        self.events.release();
+        self.retry = recv.is_starved().then(|| now + MEMORY_RETRY);
     }
 
     /// With no input left: whether the connection ends here.

@@ -6,7 +6,7 @@ use libp2p_identity::PeerId;
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select as select;
 
-use crate::Direction;
+use crate::{Direction, KeyFault};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +77,8 @@ pub enum Error {
     IdentityKey {
         /// The number of the key's type: 0 RSA, 1 Ed25519, 2 secp256k1, 3 ECDSA; `None` where not even that is readable.
         key_type: Option<u8>,
+        /// What is wrong with it.
+        fault: KeyFault,
     },
     /// The peer's identity key did not sign its handshake.
     IdentitySignature,
@@ -224,10 +226,10 @@ impl fmt::Display for Error {
             Self::Tls { stage, cause } => write!(f, "{stage}: {cause}"),
             #[cfg(feature = "plaintext")]
             Self::Plaintext(error) => write!(f, "handshake: {error}"),
-            Self::IdentityKey { key_type: Some(n) } => {
-                write!(f, "handshake: the peer's identity key is malformed or its type ({n}) is not built in")
+            Self::IdentityKey { key_type: Some(n), fault } => {
+                write!(f, "handshake: the peer's identity key, type {n}, is {fault}")
             }
-            Self::IdentityKey { key_type: None } => f.write_str("handshake: the peer's identity key is malformed"),
+            Self::IdentityKey { key_type: None, fault } => write!(f, "handshake: the peer's identity key is {fault}"),
             Self::IdentitySignature => f.write_str("handshake: the peer's identity key did not sign its handshake"),
             Self::WrongPeer { expected, got } => write!(f, "handshake: expected peer {expected}, but {got} answered"),
             #[cfg(feature = "yamux")]
@@ -296,6 +298,8 @@ impl<T: AsRef<str>> fmt::Display for List<'_, T> {
 pub struct Refusal {
     /// The names that we offered.
     pub offered: Vec<ProtocolName>,
+    /// What the peer speaks, as far as it is known: a node knows it from identify, a connection does not.
+    pub remote: Vec<String>,
     /// What happened.
     pub cause: RefusalCause,
     /// Whether payload went out behind a lazy proposal. The peer may have seen it, but not as this protocol.
@@ -316,14 +320,32 @@ pub enum RefusalCause {
     Timeout(Duration),
 }
 
+impl Refusal {
+    /// The stage of the connection: streams.
+    pub fn stage(&self) -> Stage {
+        Stage::Streams
+    }
+
+    /// A name for machines that stays the same over versions.
+    pub fn code(&self) -> &'static str {
+        match self.cause {
+            RefusalCause::NotSupported => "protocol-refused",
+            RefusalCause::Negotiation(_) => "stream-negotiation",
+            RefusalCause::Reset => "stream-reset",
+            RefusalCause::Timeout(_) => "stream-timeout",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            RefusalCause::NotSupported => write!(f, "the peer speaks none of {}", List(&self.offered)),
-            RefusalCause::Negotiation(error) => write!(f, "{error}; we offered {}", List(&self.offered)),
-            RefusalCause::Reset => write!(f, "the peer reset the stream before agreeing on {}", List(&self.offered)),
-            RefusalCause::Timeout(after) => write!(f, "no agreement on {} within {after:?}", List(&self.offered)),
+            RefusalCause::NotSupported => write!(f, "the peer speaks none of {}", List(&self.offered))?,
+            RefusalCause::Negotiation(error) => write!(f, "{error}; we offered {}", List(&self.offered))?,
+            RefusalCause::Reset => write!(f, "the peer reset the stream before agreeing on {}", List(&self.offered))?,
+            RefusalCause::Timeout(after) => write!(f, "no agreement on {} within {after:?}", List(&self.offered))?,
         }
+        if self.remote.is_empty() { Ok(()) } else { write!(f, "; it speaks {}", List(&self.remote)) }
     }
 }
 

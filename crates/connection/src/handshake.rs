@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use libp2p_identity::{PeerId, PublicKey};
+use libp2p_identity::PeerId;
 use sanswarm_wire::{Instant, RecvBuf, Role, SendBuf};
 
 #[cfg(feature = "plaintext")]
 use crate::plaintext;
-use crate::{Config, Error, Security, Stage, cipher::Cipher};
+use crate::{Config, Error, Security, Stage, cipher::Cipher, identity};
 
 /// One end of a security handshake.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Handshake {
             #[cfg(feature = "noise")]
             Self::Noise(machine) => {
                 let (cipher, remote) = machine.finish().map_err(noise)?;
-                Ok((Cipher::Noise(Box::new(cipher)), remote.muxers.map_or(Muxers::Untold, Muxers::Offered)))
+                Ok((Cipher::Noise(cipher), remote.muxers.map_or(Muxers::Untold, Muxers::Offered)))
             }
             #[cfg(feature = "tls")]
             Self::Tls(machine) => {
@@ -175,7 +175,7 @@ impl Claim {
             Self::Tls(ref claim) => signer(&claim.identity_key, &claim.message, &claim.signature)?,
             #[cfg(feature = "plaintext")]
             Self::Plaintext(ref claim) => {
-                identity(&claim.identity_key)?;
+                identity::decode(&claim.identity_key)?;
                 claim.peer_id().map_err(Error::Plaintext)?
             }
         };
@@ -188,13 +188,6 @@ impl Claim {
 
 #[cfg_attr(not(any(feature = "noise", feature = "tls")), allow(dead_code))]
 fn signer(key: &[u8], message: &[u8], signature: &[u8]) -> Result<PeerId, Error> {
-    let key = identity(key)?;
+    let key = identity::decode(key)?;
     if key.verify(message, signature) { Ok(key.to_peer_id()) } else { Err(Error::IdentitySignature) }
-}
-
-fn identity(protobuf: &[u8]) -> Result<PublicKey, Error> {
-    PublicKey::try_decode_protobuf(protobuf).map_err(|_| {
-        let key_type = protobuf.first_chunk().and_then(|&[tag, n]| (tag == 8).then_some(n));
-        Error::IdentityKey { key_type }
-    })
 }

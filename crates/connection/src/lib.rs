@@ -66,8 +66,11 @@
 mod cipher;
 mod config;
 mod connection;
+mod deadlines;
 mod error;
+mod events;
 mod handshake;
+mod identity;
 #[cfg(feature = "plaintext")]
 pub mod plaintext;
 mod session;
@@ -80,6 +83,7 @@ mod upgrade;
 pub use config::{Config, Limits, Muxer, Security, SigningError};
 pub use connection::{CloseReason, Connection, Event, Goodbye, Hangup, Open};
 pub use error::{Error, OpenError, ReadError, Refusal, RefusalCause, Stage, WriteError};
+pub use identity::KeyFault;
 pub use sanswarm_wire::Key as StreamId;
 pub use stats::{Mark, Stats};
 pub use stream::Direction;

@@ -25,9 +25,10 @@ pub(crate) enum MuxEvent {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "yamux is what nearly every connection has; mplex is for old peers")]
 pub(crate) enum Session {
     #[cfg(feature = "yamux")]
-    Yamux(Box<sanswarm_yamux::Session>),
+    Yamux(sanswarm_yamux::Session),
     #[cfg(feature = "mplex")]
     Mplex(Box<sanswarm_mplex::Session>),
 }
@@ -63,7 +64,7 @@ impl Session {
                     ..yamux::Limits::default()
                 };
                 let config = yamux::Config { limits, ..yamux::Config::default() };
-                Self::Yamux(Box::new(yamux::Session::new(role, config)))
+                Self::Yamux(yamux::Session::new(role, config))
             }
             #[cfg(feature = "mplex")]
             Muxer::Mplex => {

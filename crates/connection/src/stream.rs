@@ -143,6 +143,6 @@ impl Stream {
             State::Negotiating(n) | State::Waiting(Some(n)) => n.negotiator.offered().to_vec(),
             _ => Vec::new(),
         };
-        Refusal { offered, cause, data_sent: self.data_sent }
+        Refusal { offered, remote: Vec::new(), cause, data_sent: self.data_sent }
     }
 }

@@ -1,9 +1,6 @@
 //! The streams of a connection, over its muxer.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use sanswarm_multistream::ProtocolName;
@@ -12,6 +9,8 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf, Slab};
 
 use crate::{
     Direction, Error, Event, Limits, Open, OpenError, ReadError, RefusalCause, StreamId, WriteError,
+    deadlines::Deadlines,
+    events::Events,
     session::{MuxEvent, MuxId, Session},
     stream::{State, Stream},
     transcript::Transcript,
@@ -36,7 +35,7 @@ pub(crate) struct Streams {
     negotiating: usize,
     /// Streams that owe negotiation messages.
     due: VecDeque<StreamId>,
-    deadlines: BTreeSet<(Instant, StreamId)>,
+    deadlines: Deadlines,
     going_away: bool,
     scratch: Vec<u8>,
     pub(crate) transcript: Transcript,
@@ -54,7 +53,7 @@ impl Streams {
             waiting: VecDeque::new(),
             negotiating: 0,
             due: VecDeque::new(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             going_away: false,
             scratch: Vec::new(),
             transcript: Transcript::default(),
@@ -84,7 +83,7 @@ impl Streams {
     }
 
     /// Takes the muxer into use and opens what was asked for before.
-    pub(crate) fn start(&mut self, session: Session, events: &mut VecDeque<Event>) {
+    pub(crate) fn start(&mut self, session: Session, events: &mut Events) {
         self.session = Some(session);
         while let Some(id) = self.early.pop_front() {
             if self.attach(id).is_err() {
@@ -130,7 +129,7 @@ impl Streams {
             self.table.remove(id);
             return Err(error);
         }
-        self.deadlines.insert((deadline, id));
+        self.deadlines.insert(deadline, id);
         Ok(id)
     }
 
@@ -247,12 +246,7 @@ impl Streams {
     // ---- input
 
     /// Uses the next head of the input, and the payload behind it. `Ok(false)` means that more input is needed.
-    pub(crate) fn step(
-        &mut self,
-        now: Instant,
-        recv: &mut RecvBuf,
-        events: &mut VecDeque<Event>,
-    ) -> Result<bool, Error> {
+    pub(crate) fn step(&mut self, now: Instant, recv: &mut RecvBuf, events: &mut Events) -> Result<bool, Error> {
         self.admit(now, events);
         let Some(session) = &mut self.session else { return Ok(false) };
         let (used, event) = session.handle_input(now, recv.plain())?;
@@ -263,11 +257,10 @@ impl Streams {
             None => return Ok(used > 0),
             Some(MuxEvent::Opened(mux)) => self.opened(mux),
             Some(MuxEvent::Data { id, len, last }) => {
-                let slice = recv.take(len);
-                self.transcript.received_body(slice.len());
-                self.received(id, slice, last, events);
+                self.transcript.received_body(len);
+                self.received(id, recv, len, last, events);
             }
-            Some(MuxEvent::Finished(mux)) => self.received(mux, Bytes::new(), true, events),
+            Some(MuxEvent::Finished(mux)) => self.received(mux, recv, 0, true, events),
             Some(MuxEvent::Reset(mux)) => {
                 if let Some(id) = self.of_mux(mux) {
                     self.fail(id, RefusalCause::Reset, events);
@@ -293,17 +286,21 @@ impl Streams {
         self.waiting.push_back(id);
     }
 
-    fn received(&mut self, mux: MuxId, slice: Bytes, last: bool, events: &mut VecDeque<Event>) {
-        let Some(id) = self.of_mux(mux) else { return };
-        let Some(stream) = self.table.get_mut(id) else { return };
+    /// The next `len` bytes are a stream's, which ends with them if they are the `last`.
+    fn received(&mut self, mux: MuxId, recv: &mut RecvBuf, len: usize, last: bool, events: &mut Events) {
+        let id = self.of_mux(mux);
+        let Some((id, stream)) = id.and_then(|id| Some((id, self.table.get_mut(id)?))) else {
+            return recv.consume(len);
+        };
         stream.remote_finished |= last;
         // What a user will not read is dropped, but not the other side's part of a negotiation.
         if stream.stopped && !matches!(stream.state, State::Negotiating(_)) {
+            recv.consume(len);
             if let Some(session) = &mut self.session {
-                session.consumed(mux, slice.len());
+                session.consumed(mux, len);
             }
         } else {
-            stream.inbox.push(slice);
+            stream.inbox.push_from(recv, len);
         }
         match stream.state {
             State::Waiting(_) => {}
@@ -315,7 +312,7 @@ impl Streams {
     }
 
     /// Tells of payload and of the end, once each.
-    fn announce(&mut self, id: StreamId, last: bool, events: &mut VecDeque<Event>) {
+    fn announce(&mut self, id: StreamId, last: bool, events: &mut Events) {
         let Some(stream) = self.table.get_mut(id) else { return };
         if !stream.inbox.is_empty() && !stream.told {
             stream.told = true;
@@ -342,7 +339,7 @@ impl Streams {
     // ---- ends
 
     /// Ends a stream by force, and says so to its user, if it has one yet.
-    fn fail(&mut self, id: StreamId, cause: RefusalCause, events: &mut VecDeque<Event>) {
+    fn fail(&mut self, id: StreamId, cause: RefusalCause, events: &mut Events) {
         let Some(stream) = self.table.get(id) else { return };
         if stream.is_open() {
             events.push_back(Event::Reset { stream: id });
@@ -363,8 +360,8 @@ impl Streams {
 
     fn remove(&mut self, id: StreamId, reset: bool) {
         let Some(stream) = self.table.remove(id) else { return };
-        if let Some(deadline) = stream.deadline() {
-            self.deadlines.remove(&(deadline, id));
+        if stream.deadline().is_some() {
+            self.deadline_is_over();
         }
         if stream.direction == Direction::Inbound && matches!(stream.state, State::Negotiating(_) | State::Refusing(_))
         {
@@ -399,7 +396,7 @@ impl Streams {
     }
 
     /// Passes on whose turn it is to write.
-    pub(crate) fn poll_writable(&mut self, events: &mut VecDeque<Event>) {
+    pub(crate) fn poll_writable(&mut self, events: &mut Events) {
         while let Some(mux) = self.session.as_mut().and_then(Session::poll_writable) {
             let mut has_use = false;
             if let Some(id) = self.of_mux(mux) {
@@ -414,7 +411,7 @@ impl Streams {
     }
 
     /// Tells a stream that wants to write that it can. Returns whether it did.
-    fn writable(&mut self, id: StreamId, events: &mut VecDeque<Event>) -> bool {
+    fn writable(&mut self, id: StreamId, events: &mut Events) -> bool {
         let Some(stream) = self.table.get_mut(id) else { return false };
         let tell = stream.wants_write && matches!(stream.state, State::Open(_)) | stream.takes_payload();
         if tell {
@@ -427,20 +424,22 @@ impl Streams {
     // ---- time
 
     pub(crate) fn poll_timeout(&self) -> Option<Deadline> {
-        let negotiation = self.deadlines.first().map(|(at, _)| Deadline { at: *at, why: "negotiation of a stream" });
+        let negotiation = self.deadlines.first().map(|at| Deadline { at, why: "negotiation of a stream" });
         Deadline::sooner(negotiation, self.session.as_ref().and_then(Session::poll_timeout))
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<Event>) -> Result<(), Error> {
-        while let Some(&(at, id)) = self.deadlines.first() {
-            if at > now {
-                break;
-            }
-            self.deadlines.pop_first();
+    pub(crate) fn handle_timeout(&mut self, now: Instant, events: &mut Events) -> Result<(), Error> {
+        while let Some(id) = self.deadlines.pop(now) {
             self.fail(id, RefusalCause::Timeout(self.limits.negotiation_timeout), events);
         }
         self.admit(now, events);
         self.session.as_mut().map_or(Ok(()), |session| session.handle_timeout(now))
+    }
+
+    /// A stream whose negotiation had a deadline negotiates no more.
+    fn deadline_is_over(&mut self) {
+        let table = &self.table;
+        self.deadlines.remove(|at, id| table.get(id).and_then(Stream::deadline) == Some(at));
     }
 
     fn bind(&mut self, mux: MuxId, id: StreamId) {

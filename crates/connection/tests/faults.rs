@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{ByHand, DIALER, End, LISTENER, Pair, name, now, peer, secs};
+use common::{ByHand, DIALER, End, LISTENER, Pair, name, now, pattern, peer, secs};
 use proptest::prelude::*;
 use sanswarm_connection::{
-    CloseReason, Connection, Error, Event, Goodbye, Hangup, Limits, Open, OpenError, ReadError, Stage, WriteError,
+    CloseReason, Connection, Error, Event, Goodbye, Hangup, KeyFault, Limits, Open, OpenError, ReadError, Stage,
+    WriteError,
 };
 use sanswarm_multistream_select as select;
 use sanswarm_noise as noise;
@@ -49,9 +50,9 @@ fn another_peer_than_the_one_dialled_is_an_error_that_names_both() {
 #[test]
 fn an_identity_key_that_is_none_is_refused() {
     let config = noise::Config { identity_key: (&b"\x08\x63\x12\x01x"[..]).into(), ..common::noise(LISTENER) };
-    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: Some(99) }));
+    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: Some(99), fault: KeyFault::NotBuiltIn }));
     let config = noise::Config { identity_key: (&b"rubbish"[..]).into(), ..common::noise(LISTENER) };
-    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: None }));
+    assert_eq!(error_with(config), Some(Error::IdentityKey { key_type: None, fault: KeyFault::Malformed }));
 }
 
 #[test]
@@ -387,4 +388,63 @@ fn what_still_comes_after_the_end_takes_no_memory() {
         a.settle(now());
     }
     assert!(a.recv.is_empty());
+}
+
+// ---- frames that are not ended
+
+#[test]
+fn a_frame_that_is_begun_and_not_ended_ends_the_connection_in_time() {
+    let mut pair = Pair::ready(&[ECHO]);
+    pair.b.recv.feed(&[0xff, 0xff, 1, 2, 3]);
+    pair.b.settle(pair.at);
+    let after = Limits::default().frame_timeout;
+    assert_eq!(pair.b.conn.poll_timeout().map(|deadline| deadline.at), Some(pair.at + after));
+    // More of it does not give it more time.
+    pair.pass(after - secs(1));
+    pair.b.recv.feed(&[4; 100]);
+    pair.b.settle(pair.at);
+    assert_eq!(pair.b.error, None);
+    pair.pass(secs(1));
+    pair.b.settle(pair.at);
+    assert_eq!(pair.b.error, Some(Error::Timeout { stage: Stage::Streams, after, offered: vec![] }));
+}
+
+#[test]
+fn whole_frames_each_have_their_own_time() {
+    let mut pair = Pair::ready(&[ECHO]);
+    let id = pair.a.open(&[ECHO], Open::Lazy);
+    pair.run();
+    pair.chunk = 10;
+    let step = Limits::default().frame_timeout / 4;
+    for n in 0..12u8 {
+        pair.a.write(id, &[n; 20]);
+        pair.a.settle(pair.at);
+        for _ in 0..3 {
+            pair.round();
+            pair.pass(step / 3);
+        }
+    }
+    pair.run();
+    assert_eq!((&pair.a.error, &pair.b.error), (&None, &None));
+    assert_eq!(pair.b.got.values().map(Vec::len).sum::<usize>(), 12 * 20);
+}
+
+#[test]
+fn without_memory_to_read_into_a_connection_waits_and_goes_on() {
+    let budget = sanswarm_wire::Budget::new(1000);
+    let mut pair = Pair::ready(&[ECHO]);
+    pair.b.recv = sanswarm_wire::RecvBuf::with_budget(budget);
+    let data = pattern(60_000);
+    let id = pair.a.open(&[ECHO], Open::Lazy);
+    pair.a.send_all(id, &data);
+    pair.run();
+    assert!(pair.b.recv.is_starved());
+    let deadline = pair.b.conn.poll_timeout().unwrap();
+    assert_eq!(deadline.why, "memory to read into");
+    pair.pass(secs(1));
+    pair.run();
+    assert_eq!(pair.b.error, None, "it goes on waiting");
+    pair.pass(Limits::default().frame_timeout);
+    pair.run();
+    assert!(matches!(pair.b.error, Some(Error::Timeout { stage: Stage::Streams, .. })), "{:?}", pair.b.error);
 }

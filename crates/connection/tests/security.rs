@@ -1,5 +1,7 @@
 //! Every security protocol, and lists of them.
 
+#![cfg(all(feature = "noise", feature = "tls", feature = "plaintext", feature = "yamux"))]
+
 mod common;
 
 use std::sync::Arc;
@@ -222,7 +224,9 @@ fn a_transcript_of_tls_tells_turns_and_records() {
     pair.run();
     let entries: Vec<_> = core::iter::from_fn(|| pair.a.conn.poll_transcript()).collect();
     let text: Vec<_> = entries.iter().map(|entry| format!("{} {}", entry.layer, entry.what)).collect();
-    for line in ["security proposes /tls/1.0.0", "handshake handshake, turn 3", "connection ready: /tls/1.0.0, /yamux/1.0.0"] {
+    for line in
+        ["security proposes /tls/1.0.0", "handshake handshake, turn 3", "connection ready: /tls/1.0.0, /yamux/1.0.0"]
+    {
         assert!(text.iter().any(|got| got == line), "{line} in {text:#?}");
     }
     let sealed: usize = entries.iter().filter(|entry| entry.what.code() == "sealed").map(|entry| entry.bytes).sum();

@@ -43,7 +43,7 @@ fn a_refused_stream_tells_the_dialer_what_was_offered_and_the_listener_nothing()
     let id = pair.a.open(&["/x", "/y"], Open::Wait);
     pair.run();
     let offered = vec![name("/x"), name("/y")];
-    let refusal = Refusal { offered, cause: RefusalCause::NotSupported, data_sent: false };
+    let refusal = Refusal { offered, remote: vec![], cause: RefusalCause::NotSupported, data_sent: false };
     assert_eq!(refusal.to_string(), "the peer speaks none of /x, /y");
     assert_eq!(pair.a.refusal(id), Some(&refusal));
     assert_eq!(pair.b.events.len(), 1, "only Ready");

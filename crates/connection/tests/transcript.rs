@@ -1,5 +1,7 @@
 //! What a transcript tells of a connection.
 
+#![cfg(all(feature = "noise", feature = "yamux", feature = "mplex"))]
+
 mod common;
 
 use common::{LISTENER, Pair, peer};

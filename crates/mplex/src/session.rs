@@ -215,7 +215,7 @@ impl Session {
 
     /// The stream's id on the wire, for logs. Each end gives out its own: two streams may have the same.
     pub fn wire_id(&self, id: StreamId) -> Option<u64> {
-        Some(self.streams.get(id)?.wire)
+        Some(self.streams.get(id)?.name.id())
     }
 
     // ---- within
@@ -228,7 +228,7 @@ impl Session {
         self.unread.readers.remove(id);
         self.unread.total -= stream.unread as usize;
         self.unaccepted -= usize::from(stream.opening == Opening::Unaccepted);
-        self.inbound -= usize::from(!stream.is_ours);
+        self.inbound -= usize::from(!stream.name.is_ours());
         if self.streams.len() == 0 {
             self.due.release();
             self.writers.release();

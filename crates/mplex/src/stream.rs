@@ -1,6 +1,6 @@
 //! One stream, and the table of all.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, btree_map::Entry};
 
 use sanswarm_wire::{Slab, Turn};
 
@@ -26,9 +26,33 @@ pub(crate) enum Sending {
     Closed,
 }
 
+/// What a stream is called on the wire: each end gives out ids of its own, so an id alone names nobody. In two halves,
+/// which need no gap before them in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    high: u32,
+    low: u32,
+}
+
+impl Name {
+    fn new(id: u64, is_ours: bool) -> Self {
+        let both = id << 1 | u64::from(is_ours);
+        Self { high: (both >> 32) as u32, low: both as u32 }
+    }
+
+    pub(crate) fn id(self) -> u64 {
+        (u64::from(self.high) << 32 | u64::from(self.low)) >> 1
+    }
+
+    /// Whether it is a stream that we opened.
+    pub(crate) fn is_ours(self) -> bool {
+        self.low % 2 == 1
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
-    pub(crate) wire: u64,
+    pub(crate) name: Name,
     /// Bytes that were told and not consumed.
     pub(crate) unread: u32,
     pub(crate) turn: Turn,
@@ -38,34 +62,32 @@ pub(crate) struct Stream {
     pub(crate) received: bool,
     /// The caller will read no more.
     pub(crate) stopped: bool,
-    pub(crate) is_ours: bool,
 }
 
 impl Stream {
-    pub(crate) fn ours(wire: u64) -> Self {
-        Self::new(wire, Opening::Due, true)
+    pub(crate) fn ours(id: u64) -> Self {
+        Self::new(Name::new(id, true), Opening::Due)
     }
 
-    pub(crate) fn theirs(wire: u64) -> Self {
-        Self::new(wire, Opening::Unaccepted, false)
+    pub(crate) fn theirs(id: u64) -> Self {
+        Self::new(Name::new(id, false), Opening::Unaccepted)
     }
 
-    fn new(wire: u64, opening: Opening, is_ours: bool) -> Self {
+    fn new(name: Name, opening: Opening) -> Self {
         Self {
-            wire,
+            name,
             unread: 0,
             turn: Turn::default(),
             opening,
             sending: Sending::Open,
             received: false,
             stopped: false,
-            is_ours,
         }
     }
 
     /// The head of a frame of this stream.
     pub(crate) fn header(&self, kind: Kind, length: u32) -> Header {
-        Header { kind, by_opener: self.is_ours, id: self.wire, length }
+        Header { kind, by_opener: self.name.is_ours(), id: self.name.id(), length }
     }
 
     /// The next frame without payload that it owes, if any.
@@ -97,8 +119,8 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
     slab: Slab<Stream>,
-    ours: BTreeMap<u64, StreamId>,
-    theirs: BTreeMap<u64, StreamId>,
+    /// The slots of the streams that the peer can mean, or that it has yet to hear of.
+    slots: BTreeMap<Name, u32>,
 }
 
 impl Streams {
@@ -107,9 +129,9 @@ impl Streams {
     }
 
     pub(crate) fn insert(&mut self, stream: Stream) -> StreamId {
-        let (wire, is_ours) = (stream.wire, stream.is_ours);
+        let name = stream.name;
         let key = self.slab.insert(stream);
-        self.wires(is_ours).insert(wire, key);
+        self.slots.insert(name, key.index() as u32);
         key
     }
 
@@ -121,10 +143,10 @@ impl Streams {
     /// Takes the stream's name on the wire away: the peer has forgotten the stream and may give its id to another.
     pub(crate) fn detach(&mut self, key: StreamId) {
         let Some(stream) = self.slab.get(key) else { return };
-        let (wire, is_ours) = (stream.wire, stream.is_ours);
-        let wires = self.wires(is_ours);
-        if wires.get(&wire) == Some(&key) {
-            wires.remove(&wire);
+        if let Entry::Occupied(slot) = self.slots.entry(stream.name)
+            && *slot.get() as usize == key.index()
+        {
+            slot.remove();
         }
     }
 
@@ -138,23 +160,29 @@ impl Streams {
 
     /// The stream that the peer means. It cannot mean one that it has not heard of.
     pub(crate) fn by_header(&self, header: Header) -> Option<StreamId> {
-        let wires = if header.by_opener { &self.theirs } else { &self.ours };
-        let key = *wires.get(&header.id)?;
-        (self.get(key)?.opening != Opening::Due).then_some(key)
-    }
-
-    fn wires(&mut self, ours: bool) -> &mut BTreeMap<u64, StreamId> {
-        if ours { &mut self.ours } else { &mut self.theirs }
+        let slot = *self.slots.get(&Name::new(header.id, !header.by_opener))?;
+        let (key, stream) = self.slab.at(slot as usize)?;
+        (stream.opening != Opening::Due).then_some(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::ID_MAX;
 
     #[test]
     fn a_stream_is_small() {
-        assert!(size_of::<Stream>() <= 24, "{}", size_of::<Stream>());
+        assert_eq!((size_of::<Stream>(), size_of::<Option<Stream>>()), (20, 20));
+    }
+
+    #[test]
+    fn a_name_is_an_id_and_whose_it_is() {
+        for id in [0, 1, u64::from(u32::MAX), 1 << 33, ID_MAX] {
+            let (ours, theirs) = (Name::new(id, true), Name::new(id, false));
+            assert_eq!((ours.id(), ours.is_ours(), theirs.id(), theirs.is_ours()), (id, true, id, false));
+            assert!(theirs < ours && ours < Name::new(id + 1, false));
+        }
     }
 
     #[test]
@@ -177,7 +205,7 @@ mod tests {
         streams.detach(old);
         assert_eq!(streams.by_header(Header::bare(Kind::Message, true, 7)), None);
         let new = streams.insert(Stream::theirs(7));
-        assert_eq!(streams.remove(old).map(|stream| stream.wire), Some(7));
+        assert_eq!(streams.remove(old).map(|stream| stream.name.id()), Some(7));
         assert_eq!(streams.by_header(Header::bare(Kind::Message, true, 7)), Some(new));
         assert_eq!(streams.by_header(Header::bare(Kind::Message, false, 7)), None, "not sent yet");
         streams.get_mut(other).unwrap().settle();

@@ -96,7 +96,7 @@ fn payload_room(stream: &Stream, send: &SendBuf) -> usize {
     let opening = if stream.opening == Opening::Due { stream.header(Kind::NewStream, 0).encoded_len() } else { 0 };
     let room = send.room().saturating_sub(opening);
     let whole = stream.header(Kind::Message, FRAME_BYTES as u32).encoded_len() + FRAME_BYTES;
-    let rest = (room % whole).saturating_sub(id_len(stream.wire));
+    let rest = (room % whole).saturating_sub(id_len(stream.name.id()));
     // Less than a whole frame: with one byte of length a body of up to 127 bytes goes, with two of up to 16 KiB - 1.
     let part = rest.saturating_sub(1).min(0x7f).max(rest.saturating_sub(2).min(0x3fff));
     room / whole * FRAME_BYTES + part

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use libp2p_identity::Keypair;
 
-use crate::{Muxer, Security};
+use crate::{Muxer, Security, transcript::Level};
 
 /// The configuration of a node. Make it with [`new`](Self::new) and change what you like.
 #[derive(Clone, Debug)]
@@ -15,12 +15,20 @@ pub struct Config {
     pub noise_secret: [u8; 32],
     /// A seed for what needs no secrecy, such as the payload of pings. A simulation gives a fixed one.
     pub seed: u64,
+    /// The Unix time in seconds at [`Instant::ZERO`](crate::Instant::ZERO), by which TLS looks at the dates of certificates.
+    /// `None`: there is no clock, and they are not looked at. The adapters for tokio and std set it.
+    pub unix_seconds: Option<u64>,
     /// The security protocols, in the order in which they are offered.
     pub security: Vec<Security>,
     /// The muxers, in the order in which they are offered.
     pub muxers: Vec<Muxer>,
     /// What identify says of our program. Default `sanswarm/<version>`.
     pub agent: String,
+    /// How much each connection writes down, for [`Link::poll_transcript`](crate::Link::poll_transcript). Default nothing.
+    pub transcript: Level,
+    /// What all receive buffers together may hold beyond 8 KiB each, in bytes. Default 64 MiB: a thousand connections
+    /// that receive at the same moment. Stops: frames that are begun on many connections and never ended.
+    pub recv_bytes: usize,
     /// How often each connection is pinged. Default 15 s; `None` never.
     pub ping_interval: Option<Duration>,
     /// How long a ping may take. Default 10 s.
@@ -42,9 +50,12 @@ impl Config {
             keypair,
             noise_secret,
             seed: 0,
+            unix_seconds: None,
             security: Security::defaults(),
             muxers: Muxer::defaults(),
             agent: concat!("sanswarm/", env!("CARGO_PKG_VERSION")).to_owned(),
+            transcript: Level::Off,
+            recv_bytes: 64 * 1024 * 1024,
             ping_interval: Some(Duration::from_secs(15)),
             ping_timeout: Duration::from_secs(10),
             identify_timeout: Duration::from_secs(5),

@@ -10,7 +10,7 @@ use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
 use sanswarm_swarm::{self as swarm, ConnId, ListenError, Swarm, Transport};
-use sanswarm_wire::{Instant, Role, Slab};
+use sanswarm_wire::{Budget, Instant, Role, Slab};
 
 use crate::{
     Action, Config, Event, HandlerId, Info, Muxer, Open, OpenId, PeerInfo, Protocols, Security, ToLink,
@@ -41,6 +41,7 @@ pub struct Control {
     events: VecDeque<Event>,
     actions: VecDeque<Action>,
     seed: u64,
+    budget: Budget,
 }
 
 #[derive(Debug)]
@@ -85,18 +86,23 @@ impl Control {
     /// # Errors
     /// [`SigningError`](crate::SigningError) if the identity cannot sign.
     pub fn new(config: Config) -> Result<Self, crate::SigningError> {
-        let connection = Arc::new(connection::Config::new(
+        let connection = connection::Config::new(
             &config.keypair,
             config.noise_secret,
             config.security.clone(),
             config.muxers.clone(),
             config.connection,
-        )?);
+        )?;
+        let connection = Arc::new(match config.unix_seconds {
+            Some(seconds) => connection.at(seconds),
+            None => connection,
+        });
         let mut swarm = Swarm::new(connection.local(), config.swarm);
         swarm.add_transport(Transport::tcp());
         let handlers = Arc::new(Handlers::new());
         let mut control = Self {
             seed: config.seed,
+            budget: Budget::new(config.recv_bytes),
             config,
             connection,
             swarm,

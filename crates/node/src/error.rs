@@ -28,7 +28,7 @@ impl OpenStreamError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Dial(report) => report.code(),
-            Self::Refused(_) => "protocol-refused",
+            Self::Refused(refusal) => refusal.code(),
             Self::Open(_) => "open",
             Self::Closed(Err(error)) => error.code(),
             Self::Closed(Ok(_)) => "closed",

@@ -56,6 +56,7 @@ pub use multiaddr::{self, Multiaddr};
 pub use node::Node;
 pub use peer::{IdentifyError, Info, NoPeerId, PeerInfo};
 pub use protocols::{HandlerId, Protocols};
+pub use sanswarm_connection::transcript;
 pub use sanswarm_connection::{
     CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, Open, OpenError,
     ReadError, Refusal, RefusalCause, Security, SigningError, Stage, Stats, WriteError,

@@ -12,13 +12,14 @@ use sanswarm_connection as connection;
 use sanswarm_connection::Connection;
 use sanswarm_identify as identify;
 use sanswarm_swarm::ConnId;
-use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf};
+use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, SendBuf};
 
 use crate::{
     CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, ReadError, StreamId, ToControl, ToLink, WriteError,
     message::{ToControlKind, ToLinkKind},
     protocols::Handlers,
     service::{Kind, Service},
+    transcript::{Entry, Level},
 };
 
 mod services;
@@ -78,11 +79,14 @@ pub(crate) struct Setup {
     pub(crate) ping_timeout: Duration,
     pub(crate) identify_timeout: Duration,
     pub(crate) seed: u64,
+    pub(crate) transcript: Level,
+    pub(crate) budget: Budget,
 }
 
 impl Link {
     pub(crate) fn new(id: ConnId, mut conn: Connection, setup: Setup) -> Self {
         conn.set_names(setup.handlers.names.clone());
+        conn.set_transcript(setup.transcript);
         Self {
             id,
             conn,
@@ -122,6 +126,17 @@ impl Link {
     /// this is a reason to poll at once.
     pub fn is_held(&self) -> bool {
         self.conn.is_held()
+    }
+
+    /// A buffer for what arrives, whose memory comes out of what [`Config::recv_bytes`](crate::Config::recv_bytes) gives all
+    /// connections of the node.
+    pub fn recv_buf(&self) -> RecvBuf {
+        RecvBuf::with_budget(self.setup.budget.clone())
+    }
+
+    /// The next entry of the transcript that [`Config::transcript`](crate::Config::transcript) asks for.
+    pub fn poll_transcript(&mut self) -> Option<Entry> {
+        self.conn.poll_transcript()
     }
 
     /// Counts of the connection.

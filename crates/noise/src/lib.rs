@@ -43,9 +43,8 @@
 //! muxers the first 100 are kept, each of at most 256 bytes. A frame is at most 65,535 bytes, and a direction ends after
 //! 2^64 - 1 frames.
 //!
-//! Secret keys, the split keys and what libraries prepare of them are overwritten when they are dropped, with these
-//! exceptions: the chaining key and the last split within snow, keys prepared by `ring`, and shared secrets on the way from
-//! `aws-lc-rs` to snow.
+//! Secret keys, the keys of the cipher and what libraries prepare of them are overwritten when they are dropped. What snow
+//! holds during a handshake (the chaining key, shared secrets, the split) is not, nor are keys that `ring` has prepared.
 //!
 //! # Libraries
 //!

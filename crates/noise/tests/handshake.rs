@@ -170,6 +170,28 @@ fn replays_and_reflections_are_refused() {
 }
 
 #[test]
+fn swapped_messages_and_those_of_other_handshakes_are_refused() {
+    let (mut dialer, mut listener) = both();
+    let ([one, two, three], _) = run(&mut dialer, &mut listener, WHOLE);
+    // A first message is any 32 bytes, so what is wrong shows at the next one.
+    for input in [[&three[..], &one], [&two, &three], [&three, &three], [&one, &two], [&one, &one]] {
+        let mut listener = end(Role::Listener);
+        let refused = listener.handle_input(&input.concat()).map(drop);
+        assert!(matches!(refused, Err(Error::Authentication | Error::TooShort { .. })), "{refused:?}");
+        assert!(!listener.is_done());
+    }
+    // Both ends' keys are the same again, but for one ephemeral.
+    let mut other = Handshake::new(Role::Dialer, Arc::new(config(Role::Dialer)), [9; 32]).unwrap();
+    let mut listener = end(Role::Listener);
+    listener.handle_input(&sent(&mut other)).unwrap();
+    deliver(&mut other, &sent(&mut listener), WHOLE).unwrap();
+    let three_of_other = sent(&mut other);
+    let mut first = end(Role::Listener);
+    assert_eq!(first.handle_input(&[&one[..], &three_of_other].concat()).map(drop), Err(Error::Authentication));
+    assert_eq!(listener.handle_input(&three).map(drop), Err(Error::Authentication));
+}
+
+#[test]
 fn lengths_are_judged_alone() {
     for (role, len, error) in [
         (Role::Listener, 31, Error::TooShort { min: 32 }),

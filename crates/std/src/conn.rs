@@ -101,7 +101,7 @@ impl Conn {
     pub(crate) fn new(link: Link, socket: Arc<TcpStream>, shared: Arc<Shared>) -> Arc<Self> {
         let inner = Inner {
             send: SendBuf::default(),
-            recv: Some(RecvBuf::default()),
+            recv: Some(link.recv_buf()),
             slots: BTreeMap::new(),
             socket: Some(socket),
             writer: Waiting::No,

@@ -14,6 +14,7 @@ use sanswarm::{
 use crate::{
     Events, ListenError, StartError, Stream,
     address::{secret, transport_error},
+    clock::unix_seconds,
     control::Steering,
     shared::{Command, Shared},
     threads::Kind,
@@ -60,7 +61,8 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn new(config: Config) -> Result<Self, StartError> {
+    pub fn new(mut config: Config) -> Result<Self, StartError> {
+        config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let (attempt, ping_timeout) = (config.swarm.attempt, config.ping_timeout);
         let control = Control::new(config).map_err(StartError::Signing)?;
         let (shared, commands) = Shared::new(control.id(), HANDLERS_MAX, ping_timeout);

@@ -72,7 +72,7 @@ impl LinkTask {
             shared: Arc::new(LinkShared::new(node.clock, link)),
             node,
             socket,
-            recv: RecvBuf::default(),
+            recv: link.recv_buf(),
             out: Vec::new(),
             written: 0,
             orders,

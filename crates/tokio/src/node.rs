@@ -15,6 +15,7 @@ use crate::{
     error::SHUT_DOWN,
     facts::{Command, Ticket},
     shared::{Handler, NodeShared, lock},
+    time::unix_seconds,
 };
 
 /// How long to wait before a ping is tried again that met one of the node's own.
@@ -74,7 +75,8 @@ impl Node {
     ///
     /// # Panics
     /// Outside of a tokio runtime, or in one without I/O or time.
-    pub fn new(config: Config) -> Result<Self, SigningError> {
+    pub fn new(mut config: Config) -> Result<Self, SigningError> {
+        config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let shared = Arc::new(NodeShared::new());
         let (commands, orders) = mpsc::unbounded_channel();
         let control = ControlTask::new(config, shared.clone(), orders)?;

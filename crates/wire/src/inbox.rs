@@ -23,7 +23,8 @@ const KEPT_FOR: u8 = 64;
 /// The muxer's window bounds what it may hold. Slices of 1 KiB or more are kept as they are while one block of
 /// [`RecvBuf::CAPACITY`] holds them all. A reader who is further behind could have every slice of his pin a block of
 /// others' payload, so what comes then is copied; so are smaller slices, so that a peer that sends single bytes costs
-/// no list of handles. What an inbox holds or pins is thus at most 240 KiB more than its unread bytes: with the
+/// no list of handles; of a reader who keeps up they share blocks of 2 KiB ([`push_from`](Self::push_from)), so that a
+/// message is no allocation. What an inbox holds or pins is thus at most 240 KiB more than its unread bytes: with the
 /// smallest window of yamux twice the window.
 ///
 /// An inbox is as large as five pointers. It takes no more memory than its first slice before a second one waits behind
@@ -73,6 +74,21 @@ impl Inbox {
             self.first = slice;
         } else {
             self.rest().push(slice);
+        }
+    }
+
+    /// Adds the first `n` revealed bytes of `recv`, which it uses up, or all if there are fewer. It is as
+    /// [`push`](Self::push) of what [`RecvBuf::take`] gives, but for a reader who keeps up with small slices, which it
+    /// copies into a block that they share: of 2 KiB, so that it matters little who holds it.
+    pub fn push_from(&mut self, recv: &mut RecvBuf, n: usize) {
+        let n = n.min(recv.plain().len());
+        if n >= COPY_BELOW {
+            self.push(recv.take(n));
+        } else if self.first.is_empty() {
+            self.first = recv.take_copy(n);
+        } else {
+            self.push_copy(&recv.plain()[..n]);
+            recv.consume(n);
         }
     }
 
@@ -254,6 +270,25 @@ mod tests {
         assert_eq!(copy, small);
         assert_ne!(copy.as_ptr(), small.as_ptr());
         assert_eq!(inbox.pop(), None);
+    }
+
+    #[test]
+    fn what_comes_from_a_buffer_is_copied_if_it_is_small() {
+        let (mut recv, mut inbox, mut other) = (RecvBuf::default(), Inbox::new(), Inbox::new());
+        recv.feed(&[[1; COPY_BELOW], [2; COPY_BELOW], [3; COPY_BELOW]].concat());
+        recv.reveal_all();
+        let block = recv.plain().as_ptr() as usize;
+        inbox.push_from(&mut recv, COPY_BELOW);
+        inbox.push_from(&mut recv, 10);
+        assert_eq!((inbox.first.as_ptr() as usize, &inbox.rest.as_ref().unwrap().tail[..]), (block, &[2; 10][..]));
+        other.push_from(&mut recv, 0);
+        assert!(other.is_empty() && other.pop().is_none());
+        other.push_from(&mut recv, COPY_BELOW - 10);
+        assert!(other.rest.is_none() && !(block..block + RecvBuf::CAPACITY).contains(&(other.first.as_ptr() as usize)));
+        assert_eq!(other.pop().as_deref(), Some(&[2; COPY_BELOW - 10][..]));
+        other.push_from(&mut recv, usize::MAX);
+        assert_eq!(other.pop().map(|slice| slice.as_ptr() as usize), Some(block + 2 * COPY_BELOW));
+        assert!(recv.is_empty());
     }
 
     #[test]

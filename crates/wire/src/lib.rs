@@ -5,6 +5,7 @@
 //!
 //! - [`Instant`] and [`Deadline`]: time enters as an argument, waiting leaves as a value.
 //! - [`RecvBuf`]: bytes from a socket, opened in place, lent to the layers, taken out as slices.
+//! - [`Budget`]: memory that all receive buffers of a node share.
 //! - [`SendBuf`]: bytes to a socket, gathered in frames, sealed in place.
 //! - [`Inbox`]: what a stream has received and its user has not read.
 //! - [`Slab`] and [`Key`]: values in slots; a stale key is `None`, never somebody else's value.
@@ -15,7 +16,8 @@
 //!
 //! # Limits
 //!
-//! A [`RecvBuf`] holds its capacity, or the one frame that was announced. A [`SendBuf`] holds its capacity. An
+//! A [`RecvBuf`] holds its capacity, or the one frame that was announced; all of a node together hold a [`Budget`] if they
+//! have one, and 8 KiB each. A [`SendBuf`] holds its capacity. An
 //! [`Inbox`] holds what the muxer's window lets the peer send, at most twice that with overhead.
 //!
 //! # Example
@@ -35,6 +37,7 @@
 
 extern crate alloc;
 
+mod budget;
 mod inbox;
 mod recv;
 mod ring;
@@ -43,6 +46,7 @@ mod slab;
 mod time;
 mod turns;
 
+pub use budget::Budget;
 pub use inbox::Inbox;
 pub use recv::RecvBuf;
 pub use ring::Ring;

@@ -2,10 +2,18 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, buf::Limit};
 
+use crate::budget::{Budget, Share};
+
 /// Below this much room a read is not worth its system call: the block is changed first.
 const ROOM_MIN: usize = 4 * 1024;
 
-/// The bytes that one connection has received and not used yet: `[ plain | gap | sealed | spare ]`.
+/// What a buffer with a budget may have outside of it, in bytes: the least capacity.
+const FREE: usize = 8 * 1024;
+
+/// The block that small slices are copied to, in bytes: what one of them may pin.
+const SMALL_BLOCK: usize = 2 * 1024;
+
+/// The bytes that one connection has received and not used yet: `[ used | plain | gap | sealed | spare ]`.
 ///
 /// The driver fills `spare`. A cipher opens the first bytes of `sealed` in place and [reveals](Self::reveal) them as
 /// `plain`, which the layers above use up from the front. What they leave when a frame ends (a part of a head) is moved
@@ -16,9 +24,10 @@ const ROOM_MIN: usize = 4 * 1024;
 /// takes back what was revealed too early.
 #[derive(Debug)]
 pub struct RecvBuf {
-    /// From the first unused byte; longer than `end` where spare bytes have been zeroed for [`spare`](Self::spare).
+    /// Longer than `end` where spare bytes have been zeroed for [`spare`](Self::spare).
     block: BytesMut,
-    /// `block[..plain]` is revealed, `block[sealed..end]` has yet to be opened; what lies between is a gap.
+    /// `block[start..plain]` is revealed, `block[sealed..end]` has yet to be opened; what lies between is a gap.
+    start: usize,
     plain: usize,
     sealed: usize,
     end: usize,
@@ -28,6 +37,9 @@ pub struct RecvBuf {
     total: u64,
     eof: bool,
     held: bool,
+    /// Room for copies of slices that are too short to pin a block.
+    small: BytesMut,
+    share: Option<Share>,
 }
 
 impl RecvBuf {
@@ -39,15 +51,24 @@ impl RecvBuf {
     pub fn new(capacity: usize) -> Self {
         Self {
             block: BytesMut::new(),
+            start: 0,
             plain: 0,
             sealed: 0,
             end: 0,
-            capacity: capacity.max(8 * 1024),
+            capacity: capacity.max(FREE),
             announced: 0,
             total: 0,
             eof: false,
             held: false,
+            small: BytesMut::new(),
+            share: None,
         }
+    }
+
+    /// The same with the default capacity, of which all but 8 KiB come out of `budget` while they are in use. With the
+    /// budget used up it [wants](Self::wants) no more than it has.
+    pub fn with_budget(budget: Budget) -> Self {
+        Self { share: Some(Share::of(budget)), ..Self::default() }
     }
 
     // ---- the driver's side
@@ -55,6 +76,11 @@ impl RecvBuf {
     /// Whether the driver should read from its socket: there is room, no end was seen, and no layer holds it back.
     pub fn wants(&self) -> bool {
         !self.eof && !self.held && self.room() > 0
+    }
+
+    /// Whether it would want more if the budget had it. Nothing tells when it has: ask again in a while.
+    pub fn is_starved(&self) -> bool {
+        self.room() == 0 && self.bound() > self.end - self.start
     }
 
     /// Initialised room to read into; tell the number of bytes by [`filled`](Self::filled).
@@ -95,9 +121,9 @@ impl RecvBuf {
     pub fn feed(&mut self, input: &[u8]) -> usize {
         let mut used = 0;
         while used < input.len() && self.room() > 0 {
-            let before = self.end;
+            let before = self.total;
             self.fill(|spare| spare.put_slice(&input[used..used + spare.remaining_mut().min(input.len() - used)]));
-            used += self.end - before;
+            used += (self.total - before) as usize;
         }
         used
     }
@@ -107,11 +133,15 @@ impl RecvBuf {
         self.eof = true;
     }
 
-    /// Gives the block back if nothing is in it. A driver calls this before it waits, so that an idle connection holds
+    /// Gives the memory back if nothing is in it. A driver calls this before it waits, so that an idle connection holds
     /// no buffer.
     pub fn release(&mut self) {
-        if self.end == 0 {
+        if self.is_empty() {
             self.block = BytesMut::new();
+            self.small = BytesMut::new();
+            if let Some(share) = &mut self.share {
+                share.give();
+            }
         }
     }
 
@@ -127,9 +157,14 @@ impl RecvBuf {
         self.total
     }
 
+    /// Whether there are bytes that no cipher has opened: a frame that is not whole, once all whole ones are opened.
+    pub fn is_partial(&self) -> bool {
+        self.sealed < self.end
+    }
+
     /// Whether no byte is left, revealed or not.
     pub fn is_empty(&self) -> bool {
-        self.plain == 0 && self.sealed == self.end
+        self.start == self.end
     }
 
     /// Stops or resumes reading: a layer that cannot take more input says so here, and the socket fills up.
@@ -138,25 +173,39 @@ impl RecvBuf {
     }
 
     /// The bytes that have been revealed and not used.
+    #[inline]
     pub fn plain(&self) -> &[u8] {
-        &self.block[..self.plain]
+        &self.block[self.start..self.plain]
     }
 
     /// Uses the first `n` revealed bytes up, or all if there are fewer.
+    #[inline]
     pub fn consume(&mut self, n: usize) {
-        let n = n.min(self.plain);
-        self.advance(n);
+        self.start += n.min(self.plain - self.start);
+        self.drop_gap();
     }
 
     /// Takes the first `n` revealed bytes out as a slice of the block, or all if there are fewer. Copies nothing.
     pub fn take(&mut self, n: usize) -> Bytes {
-        let n = n.min(self.plain);
+        let n = n.min(self.plain - self.start);
+        self.drop_used();
+        let slice = self.block.split_to(n).freeze();
         self.plain -= n;
         self.sealed -= n;
         self.end -= n;
-        let slice = self.block.split_to(n).freeze();
         self.drop_gap();
         slice
+    }
+
+    /// Takes the first `n` revealed bytes out as a copy, in a block that it shares with other such copies. There are so
+    /// many, and at most half of that block.
+    pub(crate) fn take_copy(&mut self, n: usize) -> Bytes {
+        if self.small.capacity() < n {
+            self.small.reserve(SMALL_BLOCK); // This is the old block again if nobody holds a part of it.
+        }
+        self.small.extend_from_slice(&self.block[self.start..self.start + n]);
+        self.consume(n);
+        self.small.split().freeze()
     }
 
     /// The bytes that no cipher has opened yet.
@@ -173,69 +222,92 @@ impl RecvBuf {
     /// Says that a cipher has opened the frame at the front of the sealed bytes in place: `head` bytes before the
     /// plaintext, `plain` bytes of it, `tail` bytes behind. Lengths beyond the sealed bytes are cut.
     pub fn reveal(&mut self, head: usize, plain: usize, tail: usize) {
-        let start = (self.sealed + head).min(self.end);
-        let stop = (start + plain).min(self.end);
-        let left = self.plain;
-        if left > 0 {
-            self.block.copy_within(..left, start - left);
+        let from = (self.sealed + head).min(self.end);
+        let to = (from + plain).min(self.end);
+        let left = self.plain - self.start;
+        if left > 0 && from > self.plain {
+            self.block.copy_within(self.start..self.plain, from - left);
         }
-        self.plain = left + (stop - start);
-        self.sealed = (stop + tail).min(self.end) - (start - left);
-        self.end -= start - left;
-        self.block.advance(start - left);
+        self.start = from - left;
+        self.plain = to;
+        self.sealed = (to + tail).min(self.end);
         self.announced = 0;
         self.drop_gap();
     }
 
     /// Reveals all sealed bytes as they are: what a connection without a cipher does.
+    #[inline]
     pub fn reveal_all(&mut self) {
-        self.reveal(0, self.end - self.sealed, 0);
+        if self.plain == self.sealed {
+            (self.plain, self.sealed, self.announced) = (self.end, self.end, 0);
+        } else {
+            self.reveal(0, self.end - self.sealed, 0);
+        }
     }
 
     /// Takes back what was revealed and not used, at a switch from no cipher to one: it belongs to the cipher.
     /// Of use only while all was revealed by [`reveal_all`](Self::reveal_all), when there is no gap.
     pub fn reseal(&mut self) {
         if self.plain == self.sealed {
-            self.sealed = 0;
-            self.plain = 0;
+            self.sealed = self.start;
+            self.plain = self.start;
         }
     }
 
     // ---- within
 
-    /// What may still be read in: up to the capacity, or as much as the announced frame needs.
+    /// The bytes that may be held: up to the capacity, or as many as the announced frame needs.
+    fn bound(&self) -> usize {
+        self.capacity.max(self.sealed - self.start + self.announced)
+    }
+
+    /// What may still be read in.
     fn room(&self) -> usize {
-        self.capacity.max(self.sealed + self.announced) - self.end.min(self.capacity.max(self.sealed + self.announced))
+        let bound = match &self.share {
+            Some(share) => self.bound().min(FREE + share.could_have(self.bound().saturating_sub(FREE))),
+            None => self.bound(),
+        };
+        bound.saturating_sub(self.end - self.start)
     }
 
     /// Makes sure that the block has room behind `end`, and returns how much of it may be used.
     fn make_room(&mut self) -> usize {
-        let room = self.room();
+        let mut bound = self.bound();
+        if let Some(share) = &mut self.share {
+            bound = bound.min(FREE + share.get(bound.saturating_sub(FREE)));
+        }
+        let room = bound.saturating_sub(self.end - self.start);
         let missing = (self.sealed + self.announced).saturating_sub(self.end);
         let in_block = self.block.capacity() - self.end;
         if in_block >= room.min(ROOM_MIN.max(missing)) {
             return room.min(in_block);
         }
+        self.drop_used();
         self.block.truncate(self.end);
         self.block.reserve(room);
         room
     }
 
-    fn advance(&mut self, n: usize) {
-        self.block.advance(n);
-        self.plain -= n;
-        self.sealed -= n;
-        self.end -= n;
-        self.drop_gap();
+    /// Lets the block begin with the first unused byte.
+    fn drop_used(&mut self) {
+        let used = core::mem::take(&mut self.start);
+        self.block.advance(used);
+        self.plain -= used;
+        self.sealed -= used;
+        self.end -= used;
     }
 
-    /// With nothing revealed left, tag and length of the frame behind it are of no use.
+    /// With nothing revealed left, tag and length of the frame behind it are of no use. With nothing left at all, the
+    /// block can be filled from its beginning again.
+    #[inline]
     fn drop_gap(&mut self) {
-        if self.plain == 0 && self.sealed > 0 {
-            let gap = core::mem::take(&mut self.sealed);
-            self.block.advance(gap);
-            self.end -= gap;
+        if self.start < self.plain {
+            return;
         }
+        if self.sealed == self.end {
+            (self.sealed, self.end) = (0, 0);
+        }
+        (self.start, self.plain) = (self.sealed, self.sealed);
     }
 }
 
@@ -311,6 +383,31 @@ mod tests {
     }
 
     #[test]
+    fn frames_that_never_end_cost_no_more_than_the_budget() {
+        let budget = Budget::new(100_000);
+        let frame = |recv: &mut RecvBuf| {
+            recv.feed(&[0xff, 0xff]);
+            recv.announce(65_537);
+            recv.feed(&[1; 65_000])
+        };
+        let mut all: Vec<_> = (0..5).map(|_| RecvBuf::with_budget(budget.clone())).collect();
+        let taken: Vec<_> = all.iter_mut().map(frame).collect();
+        assert_eq!(taken, [65_000, FREE - 2, FREE - 2, FREE - 2, FREE - 2]);
+        assert!(budget.used() <= 100_000);
+        assert!(all[0].wants() && !all[0].is_starved());
+        assert!(!all[1].wants() && all[1].is_starved());
+        all[0].feed(&[1; 535]);
+        all[0].reveal(2, 65_519, 16);
+        all[0].consume(65_519);
+        all[0].release();
+        assert_eq!(budget.used(), 0);
+        assert!(all[1].wants() && !all[1].is_starved());
+        assert_eq!(all[1].feed(&[1; 100_000]), RecvBuf::CAPACITY - FREE, "the rest of the frame, and more");
+        drop(all);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
     fn an_idle_buffer_holds_no_block() {
         let mut recv = RecvBuf::default();
         recv.feed(b"x");
@@ -335,6 +432,47 @@ mod tests {
         blocks.sort_unstable();
         blocks.dedup();
         assert_eq!(blocks.len(), 1, "one block serves all");
+    }
+
+    #[test]
+    fn what_is_used_without_being_taken_stays_in_place() {
+        let mut recv = RecvBuf::new(8 * 1024);
+        for _ in 0..1000 {
+            recv.feed(&[1; 100]);
+            recv.reveal_all();
+            recv.consume(100);
+        }
+        assert_eq!((recv.total(), recv.block.capacity(), recv.end), (100_000, 8 * 1024, 0));
+        recv.feed(&[1; 5000]);
+        recv.reveal_all();
+        recv.consume(4999);
+        assert_eq!(
+            (recv.room(), recv.feed(&[2; 9000])),
+            (8 * 1024 - 1, 8 * 1024 - 1),
+            "room counts from what is unused"
+        );
+        recv.reveal_all();
+        assert_eq!((recv.plain()[0], recv.plain()[1], recv.plain().len()), (1, 2, 8 * 1024));
+    }
+
+    #[test]
+    fn copies_share_a_block_that_is_used_again() {
+        let mut recv = RecvBuf::default();
+        let mut copy = |text: &[u8]| {
+            recv.feed(text);
+            recv.reveal_all();
+            recv.take_copy(text.len())
+        };
+        let first = copy(&[1; 1000]);
+        let (second, third) = (copy(&[2; 1000]), copy(&[3; 1000]));
+        assert_eq!((&first[..], &second[..], &third[..]), (&[1; 1000][..], &[2; 1000][..], &[3; 1000][..]));
+        assert_eq!(first.as_ptr() as usize + 1000, second.as_ptr() as usize, "one block");
+        let at = third.as_ptr();
+        drop((first, second, third));
+        copy(&[4; 1000]);
+        assert_eq!(copy(&[5; 1000]).as_ptr(), at, "nobody held it any more");
+        recv.release();
+        assert_eq!((recv.small.capacity(), recv.block.capacity()), (0, 0));
     }
 
     proptest! {
@@ -373,7 +511,9 @@ mod tests {
                     if sealed.len() >= len + 5 { recv.reveal(2, len, 3) } else { recv.announce(len + 5) }
                 }
                 let n = uses.next().unwrap();
-                if recv.plain().len() > 1026 || n % 2 == 0 { got.extend(recv.take(n)) }
+                let few = n.min(recv.plain().len());
+                if n % 3 == 0 && n <= 1000 { got.extend(recv.take_copy(few)) }
+                else if recv.plain().len() > 1026 || n % 2 == 0 { got.extend(recv.take(n)) }
                 else { let n = n.min(recv.plain().len()); got.extend_from_slice(&recv.plain()[..n]); recv.consume(n) }
                 if at == wire.len() && recv.is_empty() { break }
             }

@@ -28,7 +28,7 @@ impl Key {
 /// Makes room for `len` values with a quarter to spare: doubling would let half of a table of many streams lie idle.
 pub(crate) fn grow<T>(table: &mut Vec<T>, len: usize) {
     if table.capacity() < len {
-        table.reserve_exact(len + (len / 4).max(3) - table.len());
+        table.reserve_exact(len + (len / 4).max(1) - table.len());
     }
 }
 

@@ -81,7 +81,7 @@
 //!     recv.consume(used);                                       // heads of frames
 //!     match event {
 //!         Some(Event::Opened { stream }) => listener.accept(stream),
-//!         Some(Event::Data { len, .. }) => inbox.push(recv.take(len)), // payload: without a copy, if it is not small
+//!         Some(Event::Data { len, .. }) => inbox.push_from(&mut recv, len), // payload: without a copy, if it is not small
 //!         Some(Event::Finished { stream }) => finished = Some(stream),
 //!         Some(_) => {}
 //!         None => break,

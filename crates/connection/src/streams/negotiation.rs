@@ -1,7 +1,5 @@
 //! The negotiation of each stream.
 
-use std::collections::VecDeque;
-
 use sanswarm_multistream::{MESSAGE_BYTES_MAX, ProtocolName};
 use sanswarm_multistream_select::{self as select, Outcome};
 use sanswarm_wire::{Instant, SendBuf};
@@ -9,6 +7,7 @@ use sanswarm_wire::{Instant, SendBuf};
 use super::Streams;
 use crate::{
     Direction, Event, RefusalCause, StreamId,
+    events::Events,
     stream::{State, Stream},
     transcript::{Layer, StreamNumber},
 };
@@ -18,14 +17,14 @@ const MESSAGE_MAX: usize = MESSAGE_BYTES_MAX + 2;
 
 impl Streams {
     /// Lets waiting inbound streams negotiate while there is room for them.
-    pub(super) fn admit(&mut self, now: Instant, events: &mut VecDeque<Event>) {
+    pub(super) fn admit(&mut self, now: Instant, events: &mut Events) {
         while self.negotiating < self.limits.negotiating {
             let Some(id) = self.waiting.pop_front() else { return };
             let Some(stream) = self.table.get_mut(id) else { continue };
             let deadline = now + self.limits.negotiation_timeout;
             stream.start(&self.names, deadline);
             self.negotiating += 1;
-            self.deadlines.insert((deadline, id));
+            self.deadlines.insert(deadline, id);
             if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
                 session.accept(mux);
             }
@@ -34,7 +33,7 @@ impl Streams {
     }
 
     /// Feeds a negotiating stream what has arrived for it.
-    pub(super) fn negotiate(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
+    pub(super) fn negotiate(&mut self, id: StreamId, events: &mut Events) {
         let number = self.number(id);
         let Some(stream) = self.table.get_mut(id) else { return };
         let dialer = stream.direction;
@@ -74,10 +73,9 @@ impl Streams {
         }
     }
 
-    fn agreed(&mut self, id: StreamId, protocol: ProtocolName, events: &mut VecDeque<Event>) {
+    fn agreed(&mut self, id: StreamId, protocol: ProtocolName, events: &mut Events) {
         let Some(stream) = self.table.get_mut(id) else { return };
         let State::Negotiating(negotiation) = core::mem::replace(&mut stream.state, State::Open(None)) else { return };
-        self.deadlines.remove(&(negotiation.deadline, id));
         if negotiation.negotiator.is_due() {
             stream.state = State::Open(Some(negotiation));
         }
@@ -85,6 +83,7 @@ impl Streams {
         if stream.stopped {
             self.discard(id);
         }
+        self.deadline_is_over();
         events.push_back(Event::Opened { stream: id, protocol, direction });
         self.finish_if_due(id);
         self.announce(id, last, events);
@@ -97,7 +96,7 @@ impl Streams {
     }
 
     /// The peer has finished before it agreed, or before it proposed what we speak.
-    fn ended_early(&mut self, id: StreamId, events: &mut VecDeque<Event>) {
+    fn ended_early(&mut self, id: StreamId, events: &mut Events) {
         let Some(negotiation) = self.table.get_mut(id).and_then(Stream::negotiation) else { return };
         let error = negotiation.negotiator.handle_eof();
         self.misspoken(id, error, events);
@@ -105,7 +104,7 @@ impl Streams {
 
     /// A stream's negotiation broke. Behind a refusal of ours that is a lazy dialer's payload, or its end, which is no
     /// fault: it shall still hear the refusal.
-    fn misspoken(&mut self, id: StreamId, error: select::Error, events: &mut VecDeque<Event>) {
+    fn misspoken(&mut self, id: StreamId, error: select::Error, events: &mut Events) {
         let Some(stream) = self.table.get_mut(id) else { return };
         let inbound = stream.direction == Direction::Inbound;
         let refused = stream.negotiation().is_some_and(|n| n.negotiator.refused().is_some());

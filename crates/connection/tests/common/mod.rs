@@ -92,6 +92,8 @@ pub(crate) struct End {
     /// Streams on which the peer has finished.
     pub(crate) ended: BTreeSet<StreamId>,
     outboxes: BTreeMap<StreamId, Outbox>,
+    /// Streams that the peer has opened.
+    accepted: BTreeSet<StreamId>,
     seen: usize,
 }
 
@@ -108,6 +110,7 @@ impl End {
             got: BTreeMap::new(),
             ended: BTreeSet::new(),
             outboxes: BTreeMap::new(),
+            accepted: BTreeSet::new(),
             seen: 0,
         }
     }
@@ -130,7 +133,12 @@ impl End {
         let before = (self.events.len(), self.error.is_some());
         loop {
             match self.conn.poll_event(at, &mut self.recv) {
-                Ok(Some(event)) => self.events.push(event),
+                Ok(Some(event)) => {
+                    if let Event::Opened { stream, direction: Direction::Inbound, .. } = event {
+                        self.accepted.insert(stream);
+                    }
+                    self.events.push(event);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(self.error.get_or_insert(error.clone()), &error, "an error is sticky");
@@ -182,7 +190,7 @@ impl End {
     pub(crate) fn take_in(&mut self, at: Instant, id: StreamId) {
         let bytes = self.read_all(id);
         self.got.entry(id).or_default().extend_from_slice(&bytes);
-        if self.echoes && self.is_inbound(id) {
+        if self.echoes && self.accepted.contains(&id) {
             let ended = self.ended.contains(&id);
             let outbox = self.outboxes.entry(id).or_default();
             outbox.data.extend_from_slice(&bytes);
@@ -241,10 +249,6 @@ impl End {
             _ => None,
         };
         self.events.iter().filter_map(inbound).collect()
-    }
-
-    fn is_inbound(&self, id: StreamId) -> bool {
-        self.inbound().contains(&id)
     }
 
     pub(crate) fn refusal(&self, id: StreamId) -> Option<&Refusal> {

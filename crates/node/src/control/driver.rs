@@ -78,6 +78,8 @@ impl Control {
             ping_timeout: self.config.ping_timeout,
             identify_timeout: self.config.identify_timeout,
             seed: self.seed,
+            transcript: self.config.transcript,
+            budget: self.budget.clone(),
         };
         Some(Link::new(id, machine, setup))
     }

@@ -133,7 +133,8 @@ impl Link {
         }
     }
 
-    fn refused(&mut self, now: Instant, id: connection::StreamId, refusal: Refusal) {
+    fn refused(&mut self, now: Instant, id: connection::StreamId, mut refusal: Refusal) {
+        refusal.remote = self.speaks.iter().flatten().cloned().collect();
         if let Some(service) = self.services.remove(&id) {
             match service.kind {
                 Kind::Ping(_) => {

@@ -62,6 +62,11 @@ impl Node {
         Some(&mut self.links.get_mut(&conn)?.recv)
     }
 
+    /// The next entry of a connection's transcript. Entries of one that has gone are gone too.
+    pub fn poll_transcript(&mut self, conn: ConnId) -> Option<crate::transcript::Entry> {
+        self.links.get_mut(&conn)?.link.poll_transcript()
+    }
+
     /// Whether the driver should read from the socket of a connection.
     pub fn wants_input(&self, conn: ConnId) -> bool {
         self.links.get(&conn).is_some_and(|entry| entry.recv.wants())
@@ -242,8 +247,8 @@ impl Node {
     pub(crate) fn add_link(&mut self, link: Link) -> ConnId {
         let conn = link.id();
         let entry = Entry {
+            recv: link.recv_buf(),
             link,
-            recv: RecvBuf::default(),
             send: SendBuf::default(),
             is_active: false,
             is_ready: false,

@@ -23,7 +23,7 @@ use crate::{
     StartError,
     accept::{REST, is_passing},
     address::{Target, multiaddr, secret, transport_error},
-    clock::Clock,
+    clock::{Clock, unix_seconds},
     dial::{self, DIALS_MAX},
     node::new_config,
     threads::{Kind, Threads},
@@ -77,7 +77,8 @@ impl Driver {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn new(config: Config) -> Result<Self, StartError> {
+    pub fn new(mut config: Config) -> Result<Self, StartError> {
+        config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let attempt = config.swarm.attempt;
         let node = Node::new(config).map_err(StartError::Signing)?;
         let poller = Poller::new().map_err(|error| StartError::System(transport_error(&error)))?;
