@@ -197,12 +197,14 @@ impl Host<'_> {
 
     /// See [`Node::set_stream_handler`].
     pub fn set_stream_handler(&mut self, protocols: impl Into<Protocols>) -> HandlerId {
+        let protocols = protocols.into();
+        self.core.speaks[self.id.index()].extend(protocols.as_slice().iter().cloned());
         self.node.set_stream_handler(protocols)
     }
 
-    /// See [`Node::remove_stream_handler`]. Refusals of this host's have a cause from now on.
+    /// See [`Node::remove_stream_handler`]. From now on nobody wonders about what this host refuses.
     pub fn remove_stream_handler(&mut self, handler: HandlerId) -> bool {
-        self.core.refuses.insert(self.id.index());
+        self.core.speaks[self.id.index()].clear();
         self.node.remove_stream_handler(handler)
     }
 

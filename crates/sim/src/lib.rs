@@ -20,7 +20,7 @@ pub use digest::Digest;
 pub use fault::{Fault, Plan};
 pub use host::{App, Host};
 pub use link::{Link, Sockets};
-pub use network::{Counts, HostId, Network};
+pub use network::{Counts, HostId, Network, Trace};
 pub use record::{Connection, Happened, Note, Record, Stream};
 pub use rng::Rng;
 pub use sanswarm;

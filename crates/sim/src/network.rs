@@ -3,7 +3,7 @@
 use core::{fmt, time::Duration};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sanswarm::{Config, ConnId, Event, Instant, Keypair, Multiaddr, Node, OpenId, PeerId, PeerInfo};
+use sanswarm::{Config, ConnId, Event, Instant, Keypair, Multiaddr, Node, OpenId, PeerId, PeerInfo, ProtocolName};
 use sanswarm_wire::Slab;
 
 use crate::{
@@ -65,6 +65,9 @@ pub struct Counts {
     /// Requests that failed, for a cause.
     pub failed: u64,
 }
+
+/// Hears of everything that happens: when, at which host, and what.
+pub type Trace = fn(Instant, HostId, &dyn fmt::Display);
 
 /// What is on the agenda.
 #[derive(Debug)]
@@ -134,12 +137,13 @@ pub(crate) struct Core {
     pub(crate) counts: Counts,
     pub(crate) record: Record,
     pub(crate) violation: Option<Violation>,
-    /// Hosts that refuse protocols on purpose.
-    pub(crate) refuses: BTreeSet<usize>,
+    /// What the application of each host handles, and has not ceased to.
+    pub(crate) speaks: Vec<BTreeSet<ProtocolName>>,
     /// What of one direction of a stream may be under way and unread.
     pub(crate) pending_bytes_max: usize,
     /// Faults have stopped.
     pub(crate) is_settling: bool,
+    pub(crate) trace: Option<Trace>,
     pub(crate) serial: u64,
     pub(crate) next_cut: u64,
 }
@@ -174,9 +178,10 @@ impl<A: App> Network<A> {
             counts: Counts::default(),
             record: Record::default(),
             violation: None,
-            refuses: BTreeSet::new(),
+            speaks: Vec::new(),
             pending_bytes_max: 0,
             is_settling: false,
+            trace: None,
             serial: 0,
             next_cut: 0,
         };
@@ -208,6 +213,11 @@ impl<A: App> Network<A> {
     /// Records what happens, for [`record`](Self::record): at most `entries` of each kind.
     pub fn record_up_to(&mut self, entries: usize) {
         self.core.record.limit = entries;
+    }
+
+    /// Has everything that happens told to `trace`, for whoever looks for a fault. It costs much time.
+    pub fn set_trace(&mut self, trace: Trace) {
+        self.core.trace = Some(trace);
     }
 
     /// A configuration with an identity of its own for the next host: everything that is random in it is decided by the
@@ -260,6 +270,7 @@ impl<A: App> Network<A> {
         let address = host.with(sanswarm::multiaddr::Protocol::Tcp(4001));
         self.core.directory.push(PeerInfo { id: peer, addrs: vec![address.clone()] });
         self.core.peers.insert(peer, index);
+        self.core.speaks.push(BTreeSet::new());
         self.machines.push(Machine {
             app,
             kind,
@@ -499,6 +510,12 @@ pub(crate) fn keypair(rng: &mut Rng) -> Keypair {
 }
 
 impl Core {
+    pub(crate) fn trace(&self, host: usize, text: impl FnOnce() -> String) {
+        if let Some(trace) = self.trace {
+            trace(self.now, HostId::new(host), &text());
+        }
+    }
+
     pub(crate) fn link(&self, from: usize, to: usize) -> Link {
         if self.links.is_empty() { self.link } else { *self.links.get(&(from, to)).unwrap_or(&self.link) }
     }

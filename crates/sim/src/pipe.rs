@@ -86,11 +86,20 @@ pub(crate) struct Flow {
     pub(crate) corrupt: bool,
 }
 
-#[derive(Debug)]
 pub(crate) enum Item {
     Data(Bytes),
     Fin,
     Rst,
+}
+
+impl core::fmt::Debug for Item {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Data(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Fin => f.write_str("FIN"),
+            Self::Rst => f.write_str("RST"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -77,7 +77,9 @@ mod tests {
     fn a_fork_leaves_its_parent_as_one_draw_does() {
         let (mut one, mut two) = (Rng::new(5), Rng::new(5));
         let mut fork = one.fork(3);
-        (0..100).for_each(|_| drop(fork.next_u64()));
+        for _ in 0..100 {
+            fork.next_u64();
+        }
         two.next_u64();
         assert_eq!(one.next_u64(), two.next_u64());
         assert!(Rng::new(5).fork(1).next_u64() != Rng::new(5).fork(2).next_u64());

@@ -115,6 +115,8 @@ impl Scenario {
         match self.kind {
             Kind::Mixed => (self.nodes as f64 * hours).ceil() as usize,
             Kind::Calm => 0,
+            // Of four runs one has none: then nothing explains what fails.
+            Kind::Soak | Kind::Hostile if self.seed % 4 == 0 => 0,
             Kind::Soak | Kind::Hostile => (self.time.as_secs() / 4) as usize,
             Kind::Storm => 3,
         }

@@ -16,6 +16,7 @@ impl<A: App> Network<A> {
     /// The socket of an end breaks: its process is told, and the other end is not.
     pub(super) fn break_end(&mut self, key: PipeKey, side: Side) {
         let Some(pipe) = self.pipes.get_mut(key) else { return };
+        self.core.trace(pipe.ends[side].host, || format!("pipe {} breaks at end {side}", pipe.serial));
         pipe.flows[side].cut_off();
         let flow = &mut pipe.flows[1 - side];
         flow.drop_unread();
@@ -27,6 +28,7 @@ impl<A: App> Network<A> {
     pub(super) fn close_end(&mut self, key: PipeKey, side: Side) {
         let now = self.core.now;
         let Some(pipe) = self.pipes.get_mut(key) else { return };
+        self.core.trace(pipe.ends[side].host, || format!("pipe {} is closed at end {side}", pipe.serial));
         pipe.ends[side].tip = Tip::Gone;
         let flow = &mut pipe.flows[1 - side];
         let (was_reset, unread) = (flow.end == Some(Ending::Rst), !flow.unread.is_empty());
@@ -49,15 +51,18 @@ impl<A: App> Network<A> {
     pub(super) fn kill_end(&mut self, key: PipeKey, side: Side, says_so: bool) {
         let now = self.core.now;
         let Some(pipe) = self.pipes.get_mut(key) else { return };
+        self.core.trace(pipe.ends[side].host, || format!("pipe {} is left at end {side}", pipe.serial));
+        let was_gone = pipe.ends[side].tip.is_gone();
         pipe.ends[side].tip = Tip::Gone;
         pipe.account.blame(Cause::Fault);
         pipe.account.set(now, side, State::Over);
         pipe.flows[1 - side].drop_unread();
-        if says_so {
+        if says_so && !was_gone {
             self.push_item(key, side, Item::Rst);
-        } else {
+        } else if !says_so {
             pipe.flows[side].cut_off();
-            pipe.flows[side].shut = false;
+            // Once it is up again its system knows nothing of the connection, and says so when it is asked.
+            (pipe.flows[side].shut, pipe.flows[side].reset) = (false, false);
         }
         self.check_later(key);
         self.drop_if_over(key);

@@ -50,6 +50,7 @@ impl<A: App> Network<A> {
         self.core.counts.faults += 1;
         self.core.digest.add((fault.name(), fault.lasts().as_micros() as u64));
         self.core.record.fault(now, fault);
+        self.core.trace(fault.hosts().first().map_or(0, |host| host.index()), || format!("fault: {fault}"));
         match fault {
             Fault::Partition { group, lasts } => {
                 let mut marked = vec![false; self.machines.len()];
@@ -199,6 +200,7 @@ impl<A: App> Network<A> {
 
     pub(super) fn end_fault(&mut self, ended: Ended) {
         let now = self.core.now;
+        self.core.trace(0, || format!("a fault is over: {ended:?}"));
         match ended {
             Ended::Cut(serial) => {
                 let Some(at) = self.core.cuts.iter().position(|cut| cut.serial == serial) else { return };

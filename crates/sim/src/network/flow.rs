@@ -170,10 +170,7 @@ impl<A: App> Network<A> {
             return;
         }
         if self.is_cut(from, to) {
-            if let Some(pipe) = self.pipes.get_mut(key) {
-                pipe.flows[side].stuck = true;
-            }
-            return self.expect_answer(key, side);
+            return self.lose(key, side);
         }
         let Some((is_known, is_gone)) = self.take_arrived(key, side) else { return };
         if !is_known {
@@ -189,6 +186,22 @@ impl<A: App> Network<A> {
         self.pump(to);
     }
 
+    /// What arrives now does not: it is sent again when the way is free. A reset is not, nobody waits for its answer; whoever
+    /// sends to its sender gets another.
+    fn lose(&mut self, key: PipeKey, side: Side) {
+        let Some(pipe) = self.pipes.get_mut(key) else { return };
+        let flow = &mut pipe.flows[side];
+        if let Some(at) = flow.queue.iter().position(|(_, item)| matches!(item, Item::Rst)) {
+            flow.queue.remove(at);
+            flow.reset = false;
+        }
+        if flow.queue.is_empty() {
+            return self.drop_if_over(key);
+        }
+        flow.stuck = true;
+        self.expect_answer(key, side);
+    }
+
     /// Moves what is due into the buffer of the reader's system. Returns whether that knows the connection, and whether
     /// its process has left it.
     fn take_arrived(&mut self, key: PipeKey, side: Side) -> Option<(bool, bool)> {
@@ -200,6 +213,7 @@ impl<A: App> Network<A> {
         while flow.queue.front().is_some_and(|(at, _)| *at <= now) {
             let (_, item) = flow.queue.pop_front()?;
             self.core.digest.add((pipe.serial, side as u64));
+            self.core.trace(pipe.ends[1 - side].host, || format!("pipe {}.{side} brings {item:?}", pipe.serial));
             match item {
                 Item::Data(bytes) if is_gone => {
                     flow.outstanding -= bytes.len();

@@ -2,25 +2,26 @@
 
 use core::{hash::Hash, time::Duration};
 
-use sanswarm::{ConnId, Event, OpenId, PeerId, PingError, RefusalCause, StreamId};
+use sanswarm::{ConnId, Event, Instant, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId};
 
 use super::{Due, Network};
 use crate::{
     App, Rule,
     book::{AGREEMENT, State},
     desk::{PipeKey, Power},
-    pipe::Side,
+    pipe::{Pipe, Side},
 };
 
 /// From the shutdown of a socket to its close: the close timeout of a node is 1 s.
 pub(super) const SHUT_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long a cause explains what follows from it: the longest dial with its upgrade, and the negotiation of a stream.
-const EXPLAINS: Duration = Duration::from_secs(95);
+/// How long a cause explains what an upgrade or a negotiation comes to: the longest of them, and the ways.
+const EXPLAINS: Duration = Duration::from_secs(25);
 
 impl<A: App> Network<A> {
     /// Looks at an event of a node before its application does.
     pub(super) fn note(&mut self, index: usize, event: &Event) {
+        self.core.trace(index, || format!("{event:?}"));
         match event {
             Event::Connected { peer, conn, .. } => self.note_connected(index, *conn, *peer),
             Event::Disconnected { conn, reason, .. } => {
@@ -36,7 +37,7 @@ impl<A: App> Network<A> {
             Event::AcceptFailed { address, error } => {
                 self.fold(index, 4, error.code());
                 let target = self.core.places.get(address).copied();
-                if !self.is_explained(index, target) {
+                if !self.is_explained(index, target, self.lately()) {
                     let text = format!("an accepted connection failed without a cause: {error}");
                     self.violate(index, Rule::Cause, text);
                 }
@@ -50,7 +51,11 @@ impl<A: App> Network<A> {
             Event::Readable { stream } => self.fold(index, 8, stream),
             Event::Writable { stream } => self.fold(index, 9, stream),
             Event::Finished { stream } => self.note_finished(index, *stream),
-            Event::Reset { stream } | Event::Refused { stream, .. } => self.note_reset(index, *stream),
+            Event::Reset { stream } => self.note_reset(index, *stream, false),
+            Event::Refused { stream, refusal } => {
+                let is_right = self.is_right_to_refuse(Some(self.other(index, stream.conn)), refusal);
+                self.note_reset(index, *stream, is_right);
+            }
             Event::Ping { conn, result, .. } => self.note_ping(index, *conn, result),
             _ => self.fold(index, 0, ()),
         }
@@ -134,7 +139,7 @@ impl<A: App> Network<A> {
         let Some(tie) = self.machines[index].desk.conns.get(&conn) else { return };
         let other = tie.other;
         let has_cause = tie.pipe.and_then(|(key, _)| self.pipes.get(key)).is_some_and(|p| p.account.cause.is_some());
-        if !has_cause && !self.is_explained(index, Some(other)) {
+        if !has_cause && !self.is_explained(index, Some(other), self.lately()) {
             self.violate(index, Rule::Cause, format!("{conn} to host {other}: {} without a cause", text()));
         }
     }
@@ -147,18 +152,19 @@ impl<A: App> Network<A> {
         }
     }
 
-    fn note_open_failed(&mut self, index: usize, request: OpenId, error: &sanswarm::OpenStreamError) {
+    fn note_open_failed(&mut self, index: usize, request: OpenId, error: &OpenStreamError) {
         self.fold(index, 6, (request, error.code()));
         self.core.counts.failed += 1;
         let Some(open) = self.machines[index].desk.requests.get(&request).copied() else {
             return self.violate(index, Rule::Order, format!("{request:?} has a second answer, or was never made"));
         };
         self.answered(index, request);
-        let refused = matches!(error, sanswarm::OpenStreamError::Refused(refusal)
-            if refusal.cause == RefusalCause::NotSupported);
-        let is_asked = open.target.is_some_and(|target| self.core.refuses.contains(&target)) && refused;
-        let is_local = matches!(error.code(), "no-addresses" | "ourselves" | "limit" | "cancelled" | "open");
-        if !is_asked && !is_local && !self.is_explained(index, open.target) {
+        let is_right = match error {
+            OpenStreamError::Refused(refusal) => self.is_right_to_refuse(open.target, refusal),
+            // What this end itself has found wrong.
+            error => matches!(error.code(), "no-addresses" | "ourselves" | "limit" | "cancelled" | "open"),
+        };
+        if !is_right && !self.is_explained(index, open.target, open.since) {
             let waited = self.core.now.since(open.since);
             let target = open.target.map_or_else(|| "a stranger".to_owned(), |target| format!("host {target}"));
             let text = format!("a request to {target} failed after {waited:?} without a cause: {error}");
@@ -166,23 +172,28 @@ impl<A: App> Network<A> {
         }
     }
 
-    /// Whether a fault, a limit or an application of late explains that something between two hosts fails.
-    fn is_explained(&self, index: usize, target: Option<usize>) -> bool {
-        let now = self.core.now;
+    /// Whether a host does not speak what it has refused.
+    fn is_right_to_refuse(&self, target: Option<usize>, refusal: &Refusal) -> bool {
+        let Some(speaks) = target.and_then(|target| self.core.speaks.get(target)) else { return true };
+        refusal.cause == RefusalCause::NotSupported && refusal.offered.iter().all(|name| !speaks.contains(name))
+    }
+
+    fn lately(&self) -> Instant {
+        Instant::from_micros(self.core.now.as_micros().saturating_sub(EXPLAINS.as_micros() as u64))
+    }
+
+    /// Whether a fault, a limit or an application explains that something fails between two hosts which began at `since`.
+    fn is_explained(&self, index: usize, target: Option<usize>, since: Instant) -> bool {
         let desk = &self.machines[index].desk;
         let Some(target) = target.filter(|target| *target < self.machines.len()) else { return true };
         let other = &self.machines[target];
-        let lately = |at: sanswarm::Instant| at + EXPLAINS > now;
-        let of_late = |at: sanswarm::Instant| at > sanswarm::Instant::ZERO && lately(at);
-        of_late(desk.quiet_from)
-            || of_late(other.desk.quiet_from)
+        let after = |at: Instant| at > Instant::ZERO && at >= since;
+        let has_cause = |pipe: &Pipe| pipe.account.cause.is_some() && pipe.ends.iter().any(|end| end.host == target);
+        after(desk.quiet_from)
+            || after(other.desk.quiet_from)
             || other.is_hostile()
-            || desk.troubled.get(&target).is_some_and(|at| lately(*at))
-            || self.machines[index]
-                .pipes
-                .iter()
-                .filter_map(|key| self.pipes.get(*key))
-                .any(|pipe| pipe.account.cause.is_some() && pipe.ends.iter().any(|end| end.host == target))
+            || desk.troubled.get(&target).is_some_and(|at| after(*at))
+            || self.machines[index].pipes.iter().filter_map(|key| self.pipes.get(*key)).any(has_cause)
     }
 
     // ---- streams
@@ -229,7 +240,7 @@ impl<A: App> Network<A> {
         }
     }
 
-    fn note_reset(&mut self, index: usize, stream: StreamId) {
+    fn note_reset(&mut self, index: usize, stream: StreamId, is_right: bool) {
         self.fold(index, 11, stream);
         let by_peer = self
             .with_app(index, |_, host| {
@@ -243,7 +254,7 @@ impl<A: App> Network<A> {
             })
             .flatten();
         let other = self.other(index, stream.conn);
-        if by_peer == Some(false) && !self.is_explained(index, Some(other)) {
+        if by_peer == Some(false) && !is_right && !self.is_explained(index, Some(other), self.lately()) {
             self.violate(index, Rule::StreamEnd, format!("{stream:?} to host {other} is reset by nobody"));
         }
     }
@@ -303,7 +314,7 @@ impl<A: App> Network<A> {
     }
 
     /// Whether both ends of a connection have pinged as often as they should.
-    fn check_pings(&mut self, key: PipeKey, since: sanswarm::Instant) {
+    fn check_pings(&mut self, key: PipeKey, since: Instant) {
         let now = self.core.now;
         let Some(pipe) = self.pipes.get(key) else { return };
         let mut next = None;
@@ -344,7 +355,7 @@ impl<A: App> Network<A> {
             return;
         }
         let at = machine.frozen_until + SHUT_WITHIN;
-        if at > now && machine.frozen_until > sanswarm::Instant::ZERO {
+        if at > now && machine.frozen_until > Instant::ZERO {
             return self.core.agenda.put(at, Due::Shut { host: index, epoch, conn });
         }
         self.violate(index, Rule::Late, format!("{conn} is not closed {SHUT_WITHIN:?} after it was shut down"));
