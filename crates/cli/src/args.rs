@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::PathBuf};
 use lexopt::{Arg, Parser, ValueExt};
 use sanswarm::Muxer;
 
-use crate::failure::Usage;
+use crate::{failure::Usage, sim};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,12 @@ pub(crate) enum Verb {
     Echo,
     Identify,
     Keygen,
+    Sim,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 6] = [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Keygen];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Keygen, Self::Sim];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -41,6 +43,7 @@ impl Verb {
             Self::Echo => "echo",
             Self::Identify => "identify",
             Self::Keygen => "keygen",
+            Self::Sim => "sim",
         }
     }
 
@@ -84,6 +87,7 @@ pub(crate) struct Options {
     pub(crate) count: Option<u32>,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
+    pub(crate) sim: sim::Options,
 }
 
 /// What there is, and what libp2p has beside it.
@@ -140,6 +144,7 @@ fn positional(value: String, verb: &mut Option<Verb>, options: &mut Options) -> 
 fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Options) -> Result<(), Usage> {
     match name {
         "json" => options.json = true,
+        _ if verb == Some(Verb::Sim) => sim::option(name, parser, &mut options.sim)?,
         "verbose" => options.verbose = true,
         "security" => check("--security", &parser.value()?.string()?, SECURITY)?,
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
@@ -264,6 +269,7 @@ mod tests {
             count: None,
             json: true,
             verbose: true,
+            sim: sim::Options::default(),
         };
         assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
         assert_eq!(options("ping /a --count 9").count, Some(9));

@@ -111,6 +111,8 @@ pub(crate) struct Account {
     pub(crate) quiet_from: Instant,
     /// By who opened it, and its id on the wire.
     pub(crate) streams: BTreeMap<StreamName, Pair>,
+    /// A bit for each id that a stream has had, by who sees it and who opened it.
+    seen: [[Vec<u64>; 2]; 2],
 }
 
 pub(crate) type StreamName = (Side, u64);
@@ -150,7 +152,23 @@ impl Account {
             since: [now; 2],
             quiet_from: now,
             streams: BTreeMap::new(),
+            seen: Default::default(),
         }
+    }
+
+    /// Notes that a stream with this name is open at an end. Returns whether it is the first of that name.
+    pub(crate) fn is_first(&mut self, side: Side, (opener, wire): StreamName) -> bool {
+        // A connection does not last for so many streams.
+        let Ok(at) = usize::try_from(wire / 64) else { return true };
+        let seen = &mut self.seen[side][opener];
+        if at >= seen.len().max(1 << 16) {
+            return true;
+        }
+        seen.resize(seen.len().max(at + 1), 0);
+        let bit = 1 << (wire % 64);
+        let is_first = seen[at] & bit == 0;
+        seen[at] |= bit;
+        is_first
     }
 
     pub(crate) fn blame(&mut self, cause: Cause) {
@@ -220,6 +238,16 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_first_once_at_each_end() {
+        let mut account = Account::new(Instant::ZERO, None);
+        for name in [(0, 1), (0, 3), (1, 3), (0, 900)] {
+            assert!(account.is_first(0, name) && account.is_first(1, name));
+            assert!(!account.is_first(0, name) && !account.is_first(1, name));
+        }
+        assert!(account.is_first(0, (0, u64::MAX)));
+    }
 
     #[test]
     fn a_way_finds_each_kind_of_wrong_byte() {

@@ -153,7 +153,11 @@ impl Traffic {
             20 => Mood::Closes,
             _ => Mood::Early,
         };
-        Plan { token, bytes: rng.index(most + 1), mood }
+        let bytes = match rng.below(8) {
+            few @ 0..=1 => few as usize,
+            _ => rng.index(most + 1),
+        };
+        Plan { token, bytes, mood }
     }
 
     // ---- streams of ours

@@ -200,11 +200,11 @@ impl<A: App> Network<A> {
 
     pub(super) fn end_fault(&mut self, ended: Ended) {
         let now = self.core.now;
-        self.core.trace(0, || format!("a fault is over: {ended:?}"));
         match ended {
             Ended::Cut(serial) => {
                 let Some(at) = self.core.cuts.iter().position(|cut| cut.serial == serial) else { return };
                 let cut = self.core.cuts.remove(at);
+                self.core.trace(0, || "a cut is over".to_owned());
                 let hosts: Vec<usize> = match &cut.what {
                     What::Group(marked) => (0..marked.len()).filter(|host| marked[*host]).collect(),
                     What::OneWay(from, to) => vec![*from, *to],

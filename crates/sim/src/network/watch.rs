@@ -219,10 +219,11 @@ impl<A: App> Network<A> {
         let now = self.core.now;
         let Some(pipe) = self.pipes.get_mut(key) else { return };
         let pair = pipe.account.streams.entry(name).or_default();
-        let is_new = !core::mem::replace(&mut pair.opened[side], true);
+        pair.opened[side] = true;
         if pair.opened != [true; 2] {
             self.core.record.stream_opened(now, pipe.serial, name);
         }
+        let is_new = pipe.account.is_first(side, name);
         if !is_new {
             self.violate(index, Rule::Order, format!("the id {wire} on the wire names a second stream"));
         } else if held > most {

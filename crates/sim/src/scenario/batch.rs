@@ -7,14 +7,14 @@ use super::{Outcome, Scenario};
 
 impl Scenario {
     /// Runs the scenarios that `of` gives for the seeds `first` and the `count - 1` behind it, each on one of `threads`
-    /// threads, and tells each outcome as it comes. Returns all of them in the order of their seeds: the same for any
-    /// number of threads.
+    /// threads, and tells each outcome as it comes, until one is told `false`. Returns the outcomes in the order of their
+    /// seeds: if all are run, the same for any number of threads.
     pub fn run_seeds(
         first: u64,
         count: u64,
         threads: usize,
         of: impl Fn(u64) -> Self + Sync,
-        told: impl Fn(&Outcome) + Sync,
+        told: impl Fn(&Outcome) -> bool + Sync,
     ) -> Vec<Outcome> {
         let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
         let work = || {
@@ -24,7 +24,9 @@ impl Scenario {
                     return;
                 }
                 let outcome = of(first.wrapping_add(n)).run();
-                told(&outcome);
+                if !told(&outcome) {
+                    next.store(count, Ordering::Relaxed);
+                }
                 outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, outcome));
             }
         };
