@@ -156,7 +156,7 @@ impl Host<'_> {
     /// See [`Node::connect`].
     pub fn connect(&mut self, peer: impl Into<PeerInfo>) -> OpenId {
         let peer = peer.into();
-        let target = self.core.peers.get(&peer.id).copied();
+        let target = self.target(&peer);
         let id = self.node.connect(self.now, peer);
         self.asked(id, target)
     }
@@ -174,9 +174,17 @@ impl Host<'_> {
         how: Open,
     ) -> OpenId {
         let peer = peer.into();
-        let target = self.core.peers.get(&peer.id).copied();
+        let target = self.target(&peer);
         let id = self.node.open_stream_with(self.now, protocols, peer, how);
         self.asked(id, target)
+    }
+
+    /// The host that is asked for, if it can be found where it is looked for.
+    fn target(&self, peer: &PeerInfo) -> Option<usize> {
+        let target = *self.core.peers.get(&peer.id)?;
+        let place = self.core.directory[target].addrs.first()?.as_ref();
+        let is_there = peer.addrs.is_empty() || peer.addrs.iter().any(|address| address.as_ref().starts_with(place));
+        is_there.then_some(target)
     }
 
     fn asked(&mut self, id: OpenId, target: Option<usize>) -> OpenId {

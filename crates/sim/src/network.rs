@@ -266,7 +266,7 @@ impl<A: App> Network<A> {
     fn add(&mut self, kind: Kind, desk: Desk, peer: PeerId, app: A) -> HostId {
         let index = self.machines.len();
         let [_, x, y, z] = (index as u32 + 1).to_be_bytes();
-        let host: Multiaddr = std::net::Ipv4Addr::new(10, x, y, z).into();
+        let host: Multiaddr = core::net::Ipv4Addr::new(10, x, y, z).into();
         let address = host.with(sanswarm::multiaddr::Protocol::Tcp(4001));
         self.core.directory.push(PeerInfo { id: peer, addrs: vec![address.clone()] });
         self.core.peers.insert(peer, index);

@@ -116,7 +116,7 @@ impl Scenario {
             Kind::Mixed => (self.nodes as f64 * hours).ceil() as usize,
             Kind::Calm => 0,
             // Of four runs one has none: then nothing explains what fails.
-            Kind::Soak | Kind::Hostile if self.seed % 4 == 0 => 0,
+            Kind::Soak | Kind::Hostile if self.seed.is_multiple_of(4) => 0,
             Kind::Soak | Kind::Hostile => (self.time.as_secs() / 4) as usize,
             Kind::Storm => 3,
         }

@@ -74,7 +74,7 @@ pub(crate) struct Script {
 
 #[derive(Debug)]
 enum Stage {
-    Start(Negotiator, Option<Box<Handshake>>),
+    Start(Box<Negotiator>, Option<Box<Handshake>>),
     Handshake(Box<Handshake>),
     Free(Box<Cipher>),
     /// Without keys, or at a loss.
@@ -93,7 +93,7 @@ impl Script {
             }
         };
         let stage = if kind.shakes_hands() || kind == Hostile::Quits {
-            Stage::Start(negotiator, handshake)
+            Stage::Start(Box::new(negotiator), handshake)
         } else {
             Stage::Bare
         };

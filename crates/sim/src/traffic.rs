@@ -142,7 +142,7 @@ impl Traffic {
         let Wishes { bytes, bytes_tenth, wild, .. } = self.wishes;
         let rng = host.rng();
         let token = rng.next_u64();
-        let most = if self.opened % 10 == 0 { bytes_tenth } else { bytes };
+        let most = if self.opened.is_multiple_of(10) { bytes_tenth } else { bytes };
         if !wild {
             return Plan { token, bytes: most, mood: Mood::Early };
         }

@@ -25,7 +25,7 @@ impl<A: App> Network<A> {
         match event {
             Event::Connected { peer, conn, .. } => self.note_connected(index, *conn, *peer),
             Event::Disconnected { conn, reason, .. } => {
-                let text = format!("{conn} to host {} has ended ({reason:?})", self.other(index, *conn));
+                let text = format!("connection {conn} to host {} has ended ({reason:?})", self.other(index, *conn));
                 self.note_disconnected(index, *conn, &text);
             }
             Event::PeerReady { conn, identify, .. } => {
@@ -78,7 +78,7 @@ impl<A: App> Network<A> {
         let is_new = desk.connected.insert(conn, peer).is_none();
         let (held, most) = (desk.connected.len(), desk.connections_max);
         let Some((key, side)) = desk.conns.get(&conn).and_then(|tie| tie.pipe) else {
-            return self.violate(index, Rule::Order, format!("{conn} is connected and has no socket"));
+            return self.violate(index, Rule::Order, format!("connection {conn} is connected and has no socket"));
         };
         let Some(pipe) = self.pipes.get_mut(key) else { return };
         let other = pipe.ends[1 - side].host;
@@ -87,9 +87,9 @@ impl<A: App> Network<A> {
         }
         pipe.account.set(now, side, State::Connected);
         if !is_new {
-            self.violate(index, Rule::Order, format!("{conn} is connected twice"));
+            self.violate(index, Rule::Order, format!("connection {conn} is connected twice"));
         } else if self.core.directory[other].id != peer {
-            self.violate(index, Rule::Order, format!("{conn} goes to host {other} and is told to go to {peer}"));
+            self.violate(index, Rule::Order, format!("connection {conn} goes to host {other} and is told to go to {peer}"));
         } else if held > most {
             self.violate(index, Rule::Limit, format!("{held} connections of at most {most}"));
         }
@@ -140,7 +140,7 @@ impl<A: App> Network<A> {
         let other = tie.other;
         let has_cause = tie.pipe.and_then(|(key, _)| self.pipes.get(key)).is_some_and(|p| p.account.cause.is_some());
         if !has_cause && !self.is_explained(index, Some(other), self.lately()) {
-            self.violate(index, Rule::Cause, format!("{conn} to host {other}: {} without a cause", text()));
+            self.violate(index, Rule::Cause, format!("connection {conn} to host {other}: {} without a cause", text()));
         }
     }
 
@@ -359,7 +359,7 @@ impl<A: App> Network<A> {
         if at > now && machine.frozen_until > Instant::ZERO {
             return self.core.agenda.put(at, Due::Shut { host: index, epoch, conn });
         }
-        self.violate(index, Rule::Late, format!("{conn} is not closed {SHUT_WITHIN:?} after it was shut down"));
+        self.violate(index, Rule::Late, format!("connection {conn} is not closed {SHUT_WITHIN:?} after it was shut down"));
     }
 
     /// What keeps the network from being settled, if something does.
