@@ -99,6 +99,12 @@ impl Record {
         if let Some(index) = self.pipes.remove(&serial) {
             self.connections[index].closed = Some(now);
         }
+        // Its streams end with it, at the latest.
+        let of_it = self.open.range((serial, (0, 0))..=(serial, (usize::MAX, u64::MAX)));
+        for (name, index) in of_it.map(|(name, index)| (*name, *index)).collect::<Vec<_>>() {
+            self.open.remove(&name);
+            self.streams[index].ended = Some(now);
+        }
     }
 
     pub(crate) fn stream_opened(&mut self, now: Instant, connection: u64, name: StreamName) {

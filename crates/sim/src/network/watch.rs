@@ -89,7 +89,11 @@ impl<A: App> Network<A> {
         if !is_new {
             self.violate(index, Rule::Order, format!("connection {conn} is connected twice"));
         } else if self.core.directory[other].id != peer {
-            self.violate(index, Rule::Order, format!("connection {conn} goes to host {other} and is told to go to {peer}"));
+            self.violate(
+                index,
+                Rule::Order,
+                format!("connection {conn} goes to host {other} and is told to go to {peer}"),
+            );
         } else if held > most {
             self.violate(index, Rule::Limit, format!("{held} connections of at most {most}"));
         }
@@ -359,7 +363,11 @@ impl<A: App> Network<A> {
         if at > now && machine.frozen_until > Instant::ZERO {
             return self.core.agenda.put(at, Due::Shut { host: index, epoch, conn });
         }
-        self.violate(index, Rule::Late, format!("connection {conn} is not closed {SHUT_WITHIN:?} after it was shut down"));
+        self.violate(
+            index,
+            Rule::Late,
+            format!("connection {conn} is not closed {SHUT_WITHIN:?} after it was shut down"),
+        );
     }
 
     /// What keeps the network from being settled, if something does.
