@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::PathBuf};
 use lexopt::{Arg, Parser, ValueExt};
 use sanswarm::{Muxer, Security};
 
-use crate::failure::Usage;
+use crate::{failure::Usage, sim};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +29,12 @@ pub(crate) enum Verb {
     Identify,
     Explain,
     Keygen,
+    Sim,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Explain, Self::Keygen];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Explain, Self::Keygen, Self::Sim];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -44,6 +45,7 @@ impl Verb {
             Self::Identify => "identify",
             Self::Explain => "explain",
             Self::Keygen => "keygen",
+            Self::Sim => "sim",
         }
     }
 
@@ -89,6 +91,7 @@ pub(crate) struct Options {
     pub(crate) count: Option<u32>,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
+    pub(crate) sim: sim::Options,
 }
 
 /// What there is, and what libp2p has beside it.
@@ -145,6 +148,7 @@ fn positional(value: String, verb: &mut Option<Verb>, options: &mut Options) -> 
 fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Options) -> Result<(), Usage> {
     match name {
         "json" => options.json = true,
+        _ if verb == Some(Verb::Sim) => sim::option(name, parser, &mut options.sim)?,
         "verbose" => options.verbose = true,
         "security" => options.security = Some(security(&parser.value()?.string()?)?),
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
@@ -287,6 +291,7 @@ mod tests {
             count: None,
             json: true,
             verbose: true,
+            sim: sim::Options::default(),
         };
         assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
         assert_eq!(options("ping /a --count 9").count, Some(9));

@@ -105,6 +105,16 @@ pub(crate) enum Failure {
         stage: &'static str,
         after: Duration,
     },
+    /// Simulated runs broke a law.
+    Violation {
+        failed: usize,
+        of: usize,
+    },
+    /// A file could not be written.
+    File {
+        file: PathBuf,
+        cause: io::Error,
+    },
     /// Nobody reads our output.
     Output(io::Error),
     /// A task of ours is gone.
@@ -136,6 +146,8 @@ impl Failure {
             Self::Stream { .. } => "stream",
             Self::Digest { .. } | Self::Length { .. } => "verify",
             Self::Timeout { .. } => "timeout",
+            Self::Violation { .. } => "violation",
+            Self::File { .. } => "file",
             Self::Output(_) => "output",
         }
     }
@@ -180,6 +192,9 @@ impl fmt::Display for Failure {
                 write!(f, "echo: stream {stream}: {got} bytes came back of {expected}")
             }
             Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
+            Self::Violation { failed, of: 1 } => write!(f, "sim: {failed} run broke a law"),
+            Self::Violation { failed, of } => write!(f, "sim: {failed} of {of} runs broke a law"),
+            Self::File { file, cause } => write!(f, "{}: {cause}", file.display()),
             Self::Output(cause) => write!(f, "output: {cause}"),
             Self::Gone => f.write_str("system: a task of ours ended early"),
         }

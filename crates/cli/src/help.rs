@@ -12,6 +12,7 @@ pub(crate) fn text(verb: Option<Verb>) -> &'static str {
         Some(Verb::Identify) => IDENTIFY,
         Some(Verb::Explain) => EXPLAIN,
         Some(Verb::Keygen) => KEYGEN,
+        Some(Verb::Sim) => SIM,
     }
 }
 
@@ -27,6 +28,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   identify MULTIADDR   what a peer says of itself
   explain MULTIADDR    everything that is said on a connection, decrypted, by layer
   keygen               make an identity
+  sim                  a network of real nodes in one process, under a seed and with faults
 
 A MULTIADDR to dial ends in the peer's id: /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
 
@@ -210,3 +212,35 @@ JSON: {\"ok\":true,\"peer\":\"...\",\"made\":true,\"file\":\"node.key\"}, or wit
 
 example:
   sanswarm keygen --key node.key";
+
+const SIM: &str = "\
+sanswarm sim: a network of real nodes in one process: one seed, virtual time, every fault
+
+usage: sanswarm sim [options]
+
+Same options and same seed: same run, byte by byte, and the same digest. Checkers look at every event; a run that breaks a
+law fails, is cut down to a smaller one, and the command that repeats it is printed.
+
+  --scenario NAME      mixed (default), calm, soak, hostile, storm
+  --seed S             default 1
+  --seeds N            run N seeds from S on, and close with 'N passed, N failed'
+  --fail-fast          of N seeds, run none after the first that fails
+  --threads K          on so many threads, one seed on each (default: as many as there are processors)
+  --nodes N            hosts, 2 to 100000
+  --degree D           connections of each host
+  --for SECONDS        how long traffic and faults last, in virtual time
+  --faults N           how many faults there are
+  --only LIST          of these only the ones with these numbers, or none
+  --latency MS         one way, between any two hosts
+  --loss PERCENT       segments that are lost and sent again
+  --html FILE          write a page that shows the run
+  --trace              tell everything that happens on stderr
+  --json               one JSON object a line on stdout
+  -h, --help           this text
+
+JSON: one object a run: {\"ok\":true,\"scenario\":\"mixed\",\"seed\":1,\"nodes\":100,\"connections\":N,\"streams\":N,\"bytes\":N,
+  \"wire_bytes\":N,\"pings\":N,\"faults\":N,\"failed_requests\":N,\"virtual_seconds\":S,\"real_seconds\":S,\"events\":N,
+  \"events_per_second\":N,\"digest\":\"...\",\"peak_bytes_per_node\":N,\"violation\":null,\"repeat\":null}
+
+example:
+  sanswarm sim --nodes 1000 --seed 7 --html run.html";

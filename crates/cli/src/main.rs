@@ -16,6 +16,7 @@ mod output;
 mod pattern;
 mod ping;
 mod session;
+mod sim;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -42,6 +43,7 @@ fn run(request: &Request) -> Result<(), Failure> {
         Request::Help(verb) => output::line(help::text(*verb)),
         Request::Version => output::line(concat!("sanswarm ", env!("CARGO_PKG_VERSION"))),
         Request::Run(Verb::Keygen, options) => keygen::run(options),
+        Request::Run(Verb::Sim, options) => sim::run(options),
         Request::Run(verb, options) => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
             let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -63,5 +65,6 @@ async fn work(verb: Verb, options: &Options) -> Result<(), Failure> {
         Verb::Identify => identify::run(options).await,
         Verb::Explain => explain::run(options).await,
         Verb::Keygen => keygen::run(options),
+        Verb::Sim => sim::run(options),
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 
 use common::{Dir, fails, objects, ok, sanswarm, texts};
 
-const VERBS: [&str; 6] = ["demo", "listen", "ping", "echo", "identify", "keygen"];
+const VERBS: [&str; 7] = ["demo", "listen", "ping", "echo", "identify", "keygen", "sim"];
 
 #[test]
 fn every_verb_has_a_help_text_with_an_example() {

@@ -243,6 +243,13 @@ impl Connection {
         self.turns.stats(self.streams.len())
     }
 
+    /// The id of a stream on the wire, for logs and for whoever compares both ends. yamux has each id once in a connection;
+    /// over mplex each end gives out its own. `None`: there is no such stream, or the muxer has none for it yet, or has
+    /// forgotten it, which it does when both ends have finished.
+    pub fn wire_id(&self, id: StreamId) -> Option<u64> {
+        self.streams.wire_id(id)
+    }
+
     // ---- the driver's calls
 
     /// Uses what has arrived and tells what came of it: one event a call, `None` when there is nothing more to tell.

@@ -68,6 +68,10 @@ impl Streams {
         self.table.len()
     }
 
+    pub(crate) fn wire_id(&self, id: StreamId) -> Option<u64> {
+        self.session.as_ref()?.wire_id(self.table.get(id)?.mux?)
+    }
+
     /// Streams that are not over at both ends. Of the others the user has only not read all.
     pub(crate) fn running(&self) -> usize {
         let is_over = |s: &Stream| s.is_open() && s.remote_finished && s.finished && !s.finish_due;

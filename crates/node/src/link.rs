@@ -144,6 +144,11 @@ impl Link {
         self.conn.stats()
     }
 
+    /// See [`Connection::wire_id`].
+    pub fn wire_id(&self, stream: StreamId) -> Option<u64> {
+        self.conn.wire_id(stream.stream).filter(|_| stream.conn == self.id)
+    }
+
     // ---- the driver's calls
 
     /// Uses what has arrived and tells what came of it: one event a call, `None` when there is nothing more to tell.

@@ -147,6 +147,11 @@ impl Node {
         Some(self.links.get(&conn)?.link.stats())
     }
 
+    /// The id of a stream on the wire, for logs. See [`Link::wire_id`].
+    pub fn wire_id(&self, stream: StreamId) -> Option<u64> {
+        self.links.get(&stream.conn)?.link.wire_id(stream)
+    }
+
     /// Closes a connection in good order. Returns whether there was one.
     pub fn close(&mut self, now: Instant, conn: ConnId) -> bool {
         self.control.close(now, conn)

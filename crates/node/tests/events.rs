@@ -231,6 +231,22 @@ fn a_ping_tells_the_round_trip_in_virtual_time() {
     assert!(!net.users[A].node.ping(&peer(3)), "not connected");
 }
 
+/// Found by the simulator: after one partition at the wrong moment a dead connection was never pinged again.
+#[test]
+fn a_ping_without_an_agreement_in_time_is_not_the_last() {
+    let mut one = config(1);
+    one.ping_interval = Some(secs(20));
+    let mut net = Net::with(vec![one, config(2)]);
+    net.connect();
+    net.latency = secs(12);
+    net.pass(secs(35));
+    let [Err(PingError::Refused(refusal))] = &pings(&net)[..] else { panic!("{:?}", pings(&net)) };
+    assert_eq!(refusal.cause, RefusalCause::Timeout(secs(10)));
+    net.latency = millis(1);
+    net.pass(secs(40));
+    assert!(pings(&net)[1..].contains(&Ok(millis(2))), "{:?}", pings(&net));
+}
+
 #[test]
 fn a_second_ping_while_one_is_under_way_is_told_to_be_busy() {
     let (mut net, _, _) = Net::connected();

@@ -39,6 +39,21 @@ fn a_push_leaves_no_stream() {
 }
 
 #[test]
+fn both_ends_have_one_wire_id_for_a_stream() {
+    let (mut net, _, _) = Net::connected();
+    let requests = [net.open(ECHO), net.open(ECHO)];
+    net.run();
+    let (a, b) = (&net.users[A], &net.users[B]);
+    let ours = requests.map(|request| a.node.wire_id(a.stream(request)).unwrap());
+    let theirs: Vec<_> = b.inbound().into_iter().map(|stream| b.node.wire_id(stream).unwrap()).collect();
+    assert_eq!(theirs, ours);
+    assert!(ours[0] != ours[1] && ours.iter().all(|id| id % 2 == 1), "{ours:?}");
+    let stream = a.stream(requests[0]);
+    net.users[A].node.reset(stream).unwrap();
+    assert_eq!(net.users[A].node.wire_id(stream), None);
+}
+
+#[test]
 fn half_close_leaves_the_other_direction() {
     let (mut net, _, _) = Net::connected();
     let request = net.open(ECHO);

@@ -9,8 +9,8 @@ use sanswarm_wire::Instant;
 
 use super::{Link, SERVICES_MAX};
 use crate::{
-    CloseReason, Event, IdentifyError, Open, OpenId, OpenStreamError, PingError, Protocols, Refusal, StreamId,
-    ToControl,
+    CloseReason, Event, IdentifyError, Open, OpenId, OpenStreamError, PingError, Protocols, Refusal, RefusalCause,
+    StreamId, ToControl,
     message::ToControlKind,
     service::{Kind, Service},
 };
@@ -139,7 +139,9 @@ impl Link {
             match service.kind {
                 Kind::Ping(_) => {
                     self.ping = None;
-                    self.next_ping = None;
+                    if refusal.cause == RefusalCause::NotSupported {
+                        self.next_ping = None;
+                    } // Else it may speak ping, and be silent now: the next ones tell.
                     self.tell(ToControlKind::Pong(Err(PingError::Refused(refusal))));
                 }
                 Kind::Listen { push: false, .. } => self.identified(now, Err(IdentifyError::Refused(refusal))),
