@@ -157,16 +157,6 @@ impl Session {
         each!(self, ref mut s => s.write(now, id, data, send).unwrap_or(0))
     }
 
-    /// The stream's id on the wire.
-    pub(crate) fn wire_id(&self, id: MuxId) -> Option<u64> {
-        match *self {
-            #[cfg(feature = "yamux")]
-            Self::Yamux(ref s) => s.wire_id(id).map(u64::from),
-            #[cfg(feature = "mplex")]
-            Self::Mplex(ref s) => s.wire_id(id),
-        }
-    }
-
     /// Puts a stream in line for `poll_writable` although it has written all that it had.
     pub(crate) fn wait_writable(&mut self, id: MuxId) {
         each!(self, ref mut s => s.wait_writable(id));
