@@ -18,6 +18,7 @@ use crate::{
 };
 
 mod driver;
+mod policy;
 mod within;
 
 /// Who to dial, who may stay, who handles what. It makes the [`Link`](crate::Link)s, and never sees a byte of theirs.
@@ -92,7 +93,7 @@ impl Control {
             config.muxers.clone(),
             config.connection,
         )?);
-        let mut swarm = Swarm::new(connection.local(), config.swarm);
+        let mut swarm = Swarm::seeded(connection.local(), config.swarm, config.seed);
         swarm.add_transport(Transport::tcp());
         let handlers = Arc::new(Handlers::new());
         let mut control = Self {

@@ -83,10 +83,11 @@ pub enum AttemptCause {
 }
 
 impl Attempt {
-    /// How far it came: `connect`, `security`, `handshake`, `muxer`, `streams`.
+    /// How far it came: `resolve`, `connect`, `security`, `handshake`, `muxer`, `streams`.
     pub fn stage(&self) -> &'static str {
         match &self.cause {
             AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::Ourselves) => "handshake",
+            AttemptCause::Dial(AttemptFailure::Resolve(_)) => "resolve",
             AttemptCause::Dial(_) => "connect",
             AttemptCause::Connection(error) => match error.stage() {
                 connection::Stage::Security => "security",
@@ -101,12 +102,17 @@ impl Attempt {
     pub fn code(&self) -> &'static str {
         match &self.cause {
             AttemptCause::Connection(error) => error.code(),
+            AttemptCause::Dial(AttemptFailure::Resolve(_)) => "resolve",
             AttemptCause::Dial(AttemptFailure::Transport(_)) => "connect",
             AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::WrongPeerInAddress { .. }) => {
                 "wrong-peer"
             }
             AttemptCause::Dial(AttemptFailure::TimedOut) => "timeout",
             AttemptCause::Dial(AttemptFailure::NoTransport) => "no-transport",
+            AttemptCause::Dial(AttemptFailure::Unroutable { .. }) => "unroutable",
+            AttemptCause::Dial(AttemptFailure::BackOff { .. }) => "back-off",
+            AttemptCause::Dial(AttemptFailure::BlackHole) => "black-hole",
+            AttemptCause::Dial(AttemptFailure::LeftOut) => "left-out",
             AttemptCause::Dial(AttemptFailure::Limit { .. }) => "limit",
             AttemptCause::Dial(AttemptFailure::Ourselves) => "ourselves",
             AttemptCause::Dial(AttemptFailure::Upgrade) => "upgrade",
@@ -125,6 +131,7 @@ impl DialReport {
             (DialError::Ourselves, _) => "ourselves",
             (DialError::TimedOut { .. }, _) => "timeout",
             (DialError::Cancelled, _) => "cancelled",
+            (DialError::BackOff { .. }, _) => "back-off",
             _ => "limit",
         }
     }

@@ -6,7 +6,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_multistream::ProtocolName;
-use sanswarm_swarm::{ConnId, TransportError};
+use sanswarm_swarm::{ConnId, Question, ResolveId, TransportError};
 use sanswarm_wire::{Key, Role};
 
 use crate::{CloseReason, HandlerId, IdentifyError, Info, Muxer, OpenStreamError, PingError, Refusal, Security};
@@ -171,6 +171,13 @@ pub enum Action {
     Abandon {
         /// The connection that is not to be.
         conn: ConnId,
+    },
+    /// Ask the name service, and answer with `handle_resolved`. Only with [`set_resolves`](crate::Control::set_resolves).
+    Resolve {
+        /// The question's name.
+        resolve: ResolveId,
+        /// What to ask.
+        question: Question,
     },
     /// Listen on an address. Answer with `handle_listening` for each address bound, or `handle_listen_failed`.
     Listen {

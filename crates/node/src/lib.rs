@@ -41,6 +41,7 @@ mod message;
 mod node;
 mod peer;
 mod protocols;
+mod report;
 mod service;
 mod view;
 
@@ -62,8 +63,9 @@ pub use sanswarm_connection::{
 };
 pub use sanswarm_multistream::ProtocolName;
 pub use sanswarm_swarm::{
-    AttemptFailure, ConnId, Denied, DialError, Limits as SwarmLimits, ListenError, Security as TransportSecurity,
-    Transport, TransportError,
+    Answer, AttemptFailure, Carrier, ConnId, Denied, DialError, Family, Kind as AddressKind, Limits as SwarmLimits,
+    ListenError, Network, Prospect, Prospects, Question, Ranker, Reach, ResolveId, Security as TransportSecurity,
+    Start, Transport, TransportError, rank,
 };
 pub use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 pub use service::PingError;

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod driver;
+mod policy;
 
 /// A node for whoever has the sockets: feed it bytes and facts, poll it for events, actions and bytes.
 ///

@@ -10,8 +10,8 @@
 //!
 //! <https://github.com/libp2p/specs/blob/master/connections/README.md>: a peer's identity is what the security handshake
 //! proved, checked here against the one that was dialled; several connections to a peer are legal. Staggered attempts
-//! are those of RFC 8305 ("Happy Eyeballs"), in the order of the addresses given. Multiaddrs:
-//! <https://github.com/multiformats/multiaddr>.
+//! are those of RFC 8305 ("Happy Eyeballs"), in the order that [`rank`] or a ranker of the caller's gives them; `/dnsaddr`
+//! is <https://github.com/multiformats/multiaddr/blob/master/protocols/DNSADDR.md>.
 //!
 //! # States
 //!
@@ -62,13 +62,18 @@
 //! ```
 
 mod address;
+mod attempts;
+mod backoff;
 mod connection;
 mod dial;
 mod dialing;
 mod error;
 mod event;
+mod hole;
 mod limits;
 mod listener;
+mod plan;
+mod resolve;
 mod swarm;
 mod timer;
 mod transport;
@@ -76,10 +81,13 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Carrier, Family, Kind, Reach};
 pub use connection::{ConnId, ConnInfo};
 pub use dial::{Attempt, AttemptFailure, DialError, DialId};
 pub use error::{CloseReason, Denied, ListenError, TransportError};
 pub use event::{Action, Event};
 pub use limits::Limits;
+pub use plan::{Network, Prospect, Prospects, Ranker, Start, rank};
+pub use resolve::{Answer, Question, ResolveId};
 pub use swarm::Swarm;
 pub use transport::{Security, Transport};

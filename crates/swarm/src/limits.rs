@@ -30,6 +30,23 @@ pub struct Limits {
     pub inbound_upgrade: Duration,
     /// How long an attempt is alone before the next address is tried beside it. 250 ms (RFC 8305, section 5).
     pub stagger: Duration,
+    /// The same for private addresses on a private network. 30 ms, as go-libp2p.
+    pub lan_stagger: Duration,
+    /// Questions to the name service at once; further names fail. 64. Against dials that list nothing but names.
+    pub resolves: usize,
+    /// How long the name service may take for one question. 5 s.
+    pub resolve: Duration,
+    /// Results of one question that are looked at. 100, as go-libp2p. Against a name that lists victims.
+    pub resolved_addresses: usize,
+    /// `/dnsaddr` names that may lead to each other. 4, as go-libp2p. Against loops.
+    pub resolve_depth: usize,
+    /// How long an address or a peer rests after its first failure, a quarter more or less; doubled with each further
+    /// one. 1 s; zero: no back-off. Against hammering at who is down.
+    pub backoff: Duration,
+    /// The longest such rest; and for how long after it the failures are remembered. 5 min, as go-libp2p.
+    pub backoff_max: Duration,
+    /// Addresses and peers whose failures are remembered; the first to be forgotten makes way. 4,096.
+    pub backoffs: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +64,14 @@ impl Default for Limits {
             dial: Duration::from_secs(60),
             inbound_upgrade: Duration::from_secs(15),
             stagger: Duration::from_millis(250),
+            lan_stagger: Duration::from_millis(30),
+            resolves: 64,
+            resolve: Duration::from_secs(5),
+            resolved_addresses: 100,
+            resolve_depth: 4,
+            backoff: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(300),
+            backoffs: 4096,
         }
     }
 }

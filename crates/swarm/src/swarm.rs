@@ -1,18 +1,25 @@
 //! The swarm: its facts, its connections, its time.
 
-use core::fmt;
-use std::collections::{BTreeMap, VecDeque};
+use core::{fmt, net::IpAddr};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::{Deadline, Instant, Key, Role, Slab};
 
 use crate::{
-    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Denied, DialError, Event, Limits, Security,
-    Transport, TransportError,
+    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Denied, DialError, Event, Kind, Limits, Network,
+    Ranker, ResolveId, Security, Transport, TransportError,
+    backoff::{Backoffs, Resting},
     connection::{Conn, Peer, Pending, Ready},
     dial::{Dial, Plan},
+    hole::Holes,
     listener::Listeners,
+    plan,
+    resolve::Resolve,
     timer::{Timer, Timers},
 };
 
@@ -25,6 +32,15 @@ pub struct Swarm {
     pub(crate) conns: Slab<Conn>,
     pub(crate) dials: Slab<Dial>,
     pub(crate) plans: Slab<Plan>,
+    /// Questions to the name service that have no answer yet.
+    pub(crate) resolves: Slab<Resolve>,
+    pub(crate) driver_resolves: bool,
+    pub(crate) ranker: Ranker,
+    pub(crate) network: Network,
+    pub(crate) interfaces: Vec<IpAddr>,
+    pub(crate) backoffs: Backoffs,
+    pub(crate) holes: Holes,
+    pub(crate) seed: u64,
     /// Peers with a connection or a plan.
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) timers: Timers,
@@ -53,6 +69,12 @@ impl fmt::Debug for Swarm {
 impl Swarm {
     /// A swarm of the node `local`, without a transport: until one is added, no address can be dialled.
     pub fn new(local: PeerId, limits: Limits) -> Self {
+        Self::seeded(local, limits, 0)
+    }
+
+    /// The same with a seed for the jitter of back-offs: a random number, so that not all nodes come back at once; a
+    /// simulation gives a fixed one.
+    pub fn seeded(local: PeerId, limits: Limits, seed: u64) -> Self {
         Self {
             local,
             limits,
@@ -61,6 +83,14 @@ impl Swarm {
             conns: Slab::new(),
             dials: Slab::new(),
             plans: Slab::new(),
+            resolves: Slab::new(),
+            driver_resolves: false,
+            ranker: Arc::new(plan::rank),
+            network: Network::default(),
+            interfaces: Vec::new(),
+            backoffs: Backoffs::default(),
+            holes: Holes::default(),
+            seed,
             peers: BTreeMap::new(),
             timers: Timers::default(),
             queue: BTreeMap::new(),
@@ -107,14 +137,16 @@ impl Swarm {
                 }
                 Timer::Dial(key) => self.end_dial(now, key, DialError::TimedOut { limit: self.limits.dial }),
                 Timer::Stagger(key) => self.try_next(now, key),
+                Timer::Resolve(key) => self.handle_resolved(now, ResolveId(key), Err(TransportError::TimedOut)),
             }
         }
     }
 
     /// The socket of an [`Action::Dial`] is connected; its upgrade begins.
     pub fn handle_dialed(&mut self, _now: Instant, conn: ConnId) {
-        if let Some(Conn::Pending(pending)) = self.conns.get_mut(conn.0) {
+        if let Some(Conn::Pending(pending @ Pending { connected: false, .. })) = self.conns.get_mut(conn.0) {
             pending.connected = true;
+            self.holes.note(&Kind::of(&pending.address), true);
         }
     }
 
@@ -166,12 +198,16 @@ impl Swarm {
             return Err(denied);
         }
         let Some(Conn::Pending(pending)) = self.conns.get_mut(conn.0) else { return Err(Denied::Unknown) };
-        let plan = pending.plan;
+        let (plan, expected) = (pending.plan, pending.expected);
         let (role, address, deadline) = (pending.role, pending.address.clone(), pending.deadline);
         let info = ConnInfo { peer, role, address: address.clone(), local: pending.local.take() };
         self.timers.unset(deadline, Timer::Ready(conn.0));
         self.count_pending_less(role);
         self.established += 1;
+        if role.is_dialer() {
+            self.backoffs.success(&Resting::Address(expected, address.clone()));
+        }
+        self.backoffs.success(&Resting::Peer(peer));
         let serial = self.next_serial();
         if let Some(slot) = self.conns.get_mut(conn.0) {
             *slot = Conn::Ready(Ready { info, serial, closing: None });
@@ -182,11 +218,11 @@ impl Swarm {
         self.events.push_back(Event::Connected { conn, peer, role, address });
         if let Some(plan) = plan {
             self.leave_plan(plan, conn);
-            self.answer(plan, conn, peer, Losers::Close);
+            self.answer(now, plan, conn, peer, Losers::Close);
         }
         // Stale by now, if it was the plan above.
         if let Some(plan) = joined {
-            self.answer(plan, conn, peer, Losers::Spare);
+            self.answer(now, plan, conn, peer, Losers::Spare);
         }
         self.wake(now);
         Ok(())
@@ -277,6 +313,7 @@ impl Swarm {
             Some(Conn::Pending(pending)) => {
                 self.timers.unset(pending.deadline, Timer::Ready(conn.0));
                 self.count_pending_less(pending.role);
+                self.note_result(now, &pending, failure);
                 if let Some(key) = pending.plan {
                     self.leave_plan(key, conn);
                     let elapsed = now.since(pending.since);

@@ -1,6 +1,7 @@
 //! Scenarios in virtual time.
 
 mod dialing;
+mod policy;
 mod random;
 mod staying;
 
@@ -20,7 +21,7 @@ pub(crate) fn peer(id: u8) -> PeerId {
 }
 
 pub(crate) fn addr(host: u8) -> Multiaddr {
-    format!("/ip4/10.0.0.{host}/tcp/4001").parse().unwrap()
+    format!("/ip4/20.0.0.{host}/tcp/4001").parse().unwrap()
 }
 
 pub(crate) fn addrs(hosts: impl IntoIterator<Item = u8>) -> Vec<Multiaddr> {
@@ -78,11 +79,14 @@ impl Swarm {
         assert!(self.pending_outbound <= self.limits.pending_outbound);
         assert!(self.pending_inbound <= self.limits.pending_inbound);
         assert!(self.established <= self.limits.established);
+        assert!(self.resolves.len() <= self.limits.resolves);
+        assert!(self.backoffs.len() <= self.limits.backoffs);
         for (_, plan) in self.plans.iter() {
             assert!(!plan.dials.is_empty());
             assert!(plan.active.len() <= self.limits.dials_per_peer.max(1));
             assert!(plan.attempts.len() <= self.limits.addresses_per_dial + 1);
-            assert!(!plan.active.is_empty() || plan.turn.is_some(), "a plan that waits for nothing");
+            let waits = !plan.active.is_empty() || plan.turn.is_some() || !plan.resolving.is_empty();
+            assert!(waits, "a plan that waits for nothing");
         }
         for peer in self.peers.values() {
             assert!(peer.conns.len() <= self.limits.established_per_peer);
@@ -95,6 +99,7 @@ impl Swarm {
         self.conns.is_empty()
             && self.dials.is_empty()
             && self.plans.is_empty()
+            && self.resolves.is_empty()
             && self.peers.is_empty()
             && self.queue.is_empty()
             && self.timers.next().is_none()

@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Dial(Key),
     /// The next address of a plan is to be tried.
     Stagger(Key),
+    /// The name service must have answered.
+    Resolve(Key),
 }
 
 impl Timer {
@@ -20,6 +22,7 @@ impl Timer {
             Self::Ready(_) => "swarm: connection must be ready",
             Self::Dial(_) => "swarm: dial must be answered",
             Self::Stagger(_) => "swarm: next address",
+            Self::Resolve(_) => "swarm: name must be resolved",
         }
     }
 }

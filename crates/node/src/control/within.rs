@@ -84,6 +84,9 @@ impl Control {
                         self.actions.push_back(Action::Close { conn });
                     }
                 }
+                swarm::Action::Resolve { resolve, question } => {
+                    self.actions.push_back(Action::Resolve { resolve, question });
+                }
                 swarm::Action::Listen { address } => self.actions.push_back(Action::Listen { address }),
                 _ => {}
             }
@@ -139,7 +142,7 @@ impl Control {
     pub(super) fn rewrite_info(&mut self) {
         self.info = Arc::new(identify::Info {
             public_key: Some(self.config.keypair.public().encode_protobuf().into()),
-            listen_addrs: self.swarm.listeners().map(|address| address.to_vec().into()).collect(),
+            listen_addrs: self.swarm.advertised().map(|address| address.to_vec().into()).collect(),
             protocols: self.handlers.protocols(),
             observed_addr: None,
             protocol_version: Some("ipfs/0.1.0".to_owned()),
