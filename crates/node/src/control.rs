@@ -9,7 +9,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
-use sanswarm_swarm::{self as swarm, ConnId, ListenError, Swarm, Transport};
+use sanswarm_swarm::{self as swarm, ConnId, Gate, ListenError, Swarm, Transport};
 use sanswarm_wire::{Instant, Role, Slab};
 
 use crate::{
@@ -30,6 +30,7 @@ pub struct Control {
     config: Config,
     connection: Arc<connection::Config>,
     swarm: Swarm,
+    gate: Gate,
     handlers: Arc<Handlers>,
     info: Arc<identify::Info>,
     requests: Slab<Request>,
@@ -40,6 +41,8 @@ pub struct Control {
     failures: VecDeque<(ConnId, connection::Error)>,
     to_links: VecDeque<(ConnId, ToLink)>,
     events: VecDeque<Event>,
+    /// A shutdown has come to its end, which is told behind all other events.
+    shut_down: Option<usize>,
     actions: VecDeque<Action>,
     seed: u64,
 }
@@ -101,6 +104,7 @@ impl Control {
             config,
             connection,
             swarm,
+            gate: Gate::default(),
             handlers,
             info: Arc::default(),
             requests: Slab::new(),
@@ -110,6 +114,7 @@ impl Control {
             failures: VecDeque::new(),
             to_links: VecDeque::new(),
             events: VecDeque::new(),
+            shut_down: None,
             actions: VecDeque::new(),
         };
         control.rewrite_info();
@@ -214,7 +219,7 @@ impl Control {
         self.peers.get(peer)
     }
 
-    /// The connections of a peer, the oldest first.
+    /// The connections of a peer, the best first: new streams take it.
     pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
         self.swarm.connections(peer)
     }

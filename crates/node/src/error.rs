@@ -113,6 +113,8 @@ impl Attempt {
             AttemptCause::Dial(AttemptFailure::BackOff { .. }) => "back-off",
             AttemptCause::Dial(AttemptFailure::BlackHole) => "black-hole",
             AttemptCause::Dial(AttemptFailure::LeftOut) => "left-out",
+            AttemptCause::Dial(AttemptFailure::Blocked) => "blocked",
+            AttemptCause::Dial(AttemptFailure::Gate { .. }) => "gate",
             AttemptCause::Dial(AttemptFailure::Limit { .. }) => "limit",
             AttemptCause::Dial(AttemptFailure::Ourselves) => "ourselves",
             AttemptCause::Dial(AttemptFailure::Upgrade) => "upgrade",
@@ -132,6 +134,8 @@ impl DialReport {
             (DialError::TimedOut { .. }, _) => "timeout",
             (DialError::Cancelled, _) => "cancelled",
             (DialError::BackOff { .. }, _) => "back-off",
+            (DialError::Blocked, _) => "blocked",
+            (DialError::ShuttingDown, _) => "shutting-down",
             _ => "limit",
         }
     }

@@ -11,7 +11,7 @@ use libp2p_identity::PeerId;
 use sanswarm_connection as connection;
 use sanswarm_connection::Connection;
 use sanswarm_identify as identify;
-use sanswarm_swarm::ConnId;
+use sanswarm_swarm::{ConnId, Gate};
 use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf};
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
 
 mod services;
 mod streams;
+mod usage;
 
 /// Streams of ping and identify at once. What a peer opens beyond is reset. Stops: services as free memory.
 const SERVICES_MAX: usize = 16;
@@ -60,6 +61,7 @@ pub struct Link {
     /// Identify has not been told of, and this is when it is told without a message.
     identify_until: Option<Instant>,
     identified: bool,
+    usage: usage::Usage,
     events: VecDeque<Event>,
     to_control: VecDeque<ToControl>,
     ended: bool,
@@ -71,6 +73,7 @@ pub struct Link {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) handlers: Arc<Handlers>,
+    pub(crate) gate: Gate,
     pub(crate) info: Arc<identify::Info>,
     /// The peer's address, as identify tells it.
     pub(crate) observed: Bytes,
@@ -101,6 +104,7 @@ impl Link {
             next_ping: None,
             identify_until: None,
             identified: false,
+            usage: usage::Usage::default(),
             events: VecDeque::new(),
             to_control: VecDeque::new(),
             ended: false,
@@ -142,7 +146,10 @@ impl Link {
             }
             match self.conn.poll_event(now, recv) {
                 Ok(Some(event)) => self.handle_event(now, event),
-                Ok(None) => return None,
+                Ok(None) => {
+                    self.tell_usage(now);
+                    return None;
+                }
                 Err(_) if self.ended => return None,
                 Err(error) => self.end(now, Err(error)),
             }
@@ -174,7 +181,7 @@ impl Link {
             Kind::Ping(pinger) => pinger.poll_timeout(),
             _ => None,
         });
-        [at(self.next_ping, "next ping"), at(self.identify_until, "identify"), pinger]
+        [at(self.next_ping, "next ping"), at(self.identify_until, "identify"), at(self.usage.until, "unused"), pinger]
             .into_iter()
             .fold(self.conn.poll_timeout(), Deadline::sooner)
     }
@@ -194,6 +201,7 @@ impl Link {
                 self.ping_failed(PingError::Echo(error));
             }
         }
+        self.tell_usage(now);
         if self.next_ping.is_some_and(|at| at <= now) {
             self.next_ping = self.setup.ping_interval.map(|interval| now + interval);
             self.start_ping(now);

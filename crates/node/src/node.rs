@@ -138,7 +138,7 @@ impl Node {
         self.control.info(peer)
     }
 
-    /// The connections of a peer, the oldest first.
+    /// The connections of a peer, the best first: new streams take it.
     pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
         self.control.connections(peer)
     }

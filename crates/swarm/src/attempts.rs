@@ -7,9 +7,10 @@ use multiaddr::Multiaddr;
 use sanswarm_wire::{Instant, Key, Role};
 
 use crate::{
-    Action, Answer, Attempt, AttemptFailure, ConnId, Kind, Network, Prospect, Prospects, Question, Ranker, Reach,
-    ResolveId, Swarm, TransportError,
+    Action, Answer, Attempt, AttemptFailure, ConnId, Denied, Kind, Network, Prospect, Prospects, Question, Ranker,
+    Reach, ResolveId, Swarm, TransportError,
     address::split_peer,
+    admission::PENDING_BYTES,
     backoff::Resting,
     connection::{Conn, Pending},
     dial::Untried,
@@ -139,6 +140,11 @@ impl Swarm {
         if self.listeners.is_bound(&address) {
             return Err(AttemptFailure::Ourselves);
         }
+        match self.check_dial(expected, &address) {
+            Err(Denied::Gate { reason }) => return Err(AttemptFailure::Gate { reason }),
+            Err(_) => return Err(AttemptFailure::Blocked),
+            Ok(()) => {}
+        }
         let resting = Resting::Address(expected, address.clone());
         if let Some((left, failures)) = self.backoffs.left(now, &resting) {
             return Err(AttemptFailure::BackOff { left, failures });
@@ -266,6 +272,7 @@ impl Swarm {
         let Some(Untried { prospect, security, expected, .. }) = plan.untried.pop_front() else { return false };
         let (address, deadline) = (prospect.address, now + self.limits.attempt);
         self.pending_outbound += 1;
+        self.counts.memory += PENDING_BYTES;
         let conn = self.conns.insert(Conn::Pending(Pending {
             role: Role::Dialer,
             address: address.clone(),

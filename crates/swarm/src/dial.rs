@@ -41,6 +41,10 @@ pub enum DialError {
         /// How long it rests.
         left: Duration,
     },
+    /// The peer is on the list of those who are kept out, or not on that of those who may come in.
+    Blocked,
+    /// The swarm is shutting down.
+    ShuttingDown,
     /// A limit is reached.
     Limit {
         /// The field of [`Limits`](crate::Limits).
@@ -58,6 +62,8 @@ impl fmt::Display for DialError {
             Self::AllFailed => write!(f, "every attempt failed"),
             Self::TimedOut { limit } => write!(f, "no connection within {limit:?}"),
             Self::Cancelled => write!(f, "cancelled"),
+            Self::Blocked => write!(f, "the peer is kept out by a list"),
+            Self::ShuttingDown => write!(f, "the node is shutting down"),
             Self::BackOff { left } => write!(f, "it failed shortly before and rests for {left:.1?}"),
             Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
         }
@@ -133,6 +139,13 @@ pub enum AttemptFailure {
     BlackHole,
     /// The caller's ranker left it out. It was not tried.
     LeftOut,
+    /// A list keeps the peer or its network out.
+    Blocked,
+    /// The caller's gate is against it.
+    Gate {
+        /// What the gate said.
+        reason: &'static str,
+    },
     /// A limit is reached. Where it is `addresses_per_dial`, this address and those behind it were not tried.
     Limit {
         /// The field of [`Limits`](crate::Limits).
@@ -161,7 +174,9 @@ impl AttemptFailure {
             Denied::Limit { name, value } => Self::Limit { name, value },
             Denied::WrongPeer { expected } => Self::WrongPeer { expected, got },
             Denied::Ourselves => Self::Ourselves,
-            Denied::Unknown => Self::Abandoned,
+            Denied::Blocked => Self::Blocked,
+            Denied::Gate { reason } => Self::Gate { reason },
+            Denied::Unknown | Denied::ShuttingDown => Self::Abandoned,
         }
     }
 }
@@ -186,6 +201,8 @@ impl fmt::Display for AttemptFailure {
             }
             Self::BlackHole => write!(f, "nobody ever answers over this transport from here"),
             Self::LeftOut => write!(f, "left out by the ranker"),
+            Self::Blocked => write!(f, "kept out by a list"),
+            Self::Gate { reason } => write!(f, "refused by the gate: {reason}"),
             Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
         }
     }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
-use sanswarm_wire::{Instant, Key, Role};
+use sanswarm_wire::{Instant, Key};
 
 use crate::{
     Action, Attempt, AttemptFailure, CloseReason, ConnId, DialError, DialId, Event, Swarm,
@@ -29,6 +29,9 @@ impl Swarm {
         let dial = self.dials.insert(Dial { plan: None, deadline });
         if let Some(answer) = self.answer_at_once(now, DialId(dial), peer, addrs) {
             self.dials.remove(dial);
+            if let Event::Dialed { conn, .. } = answer {
+                self.handle_used(now, conn);
+            }
             self.events.push_back(answer);
             return DialId(dial);
         }
@@ -42,20 +45,24 @@ impl Swarm {
     fn answer_at_once(&self, now: Instant, dial: DialId, peer: Option<PeerId>, addrs: &[Multiaddr]) -> Option<Event> {
         let known = peer.and_then(|peer| self.peers.get(&peer));
         let live = known.and_then(|known| known.conns.values().next());
-        if let (Some(conn), Some(peer)) = (live, peer) {
+        if let (Some(conn), Some(peer), None) = (live, peer, &self.shutdown) {
             return Some(Event::Dialed { dial, conn: *conn, peer });
         }
         let limit = self.limits.dials;
-        let cause = if peer == Some(self.local) {
+        let cause = if self.shutdown.is_some() {
+            DialError::ShuttingDown
+        } else if peer == Some(self.local) {
             DialError::Ourselves
+        } else if peer.is_some_and(|peer| self.lists.check_peer(peer).is_err()) {
+            DialError::Blocked
         } else if self.dials.len() > limit {
             DialError::Limit { name: "dials", value: limit }
         } else if known.is_some() {
             return None;
-        } else if let Some(left) = self.peer_rests(now, peer, addrs) {
-            DialError::BackOff { left }
         } else if addrs.is_empty() {
             DialError::NoAddresses
+        } else if let Some(left) = self.peer_rests(now, peer, addrs) {
+            DialError::BackOff { left }
         } else {
             return None;
         };
@@ -221,7 +228,7 @@ impl Swarm {
         }
         let Some(Conn::Pending(pending)) = self.conns.remove(key) else { return };
         self.timers.unset(pending.deadline, Timer::Ready(key));
-        self.count_pending_less(Role::Dialer);
+        self.count_pending_less(&pending);
         self.note_result(now, &pending, AttemptFailure::Abandoned);
         let conn = ConnId(key);
         let close = Action::Close { conn, reason: CloseReason::Abandoned };

@@ -91,6 +91,11 @@ pub enum Event {
         /// What became of each address, in the order in which they ended.
         attempts: Vec<Attempt>,
     },
+    /// A shutdown has come to its end: there is no connection any more.
+    ShutDown {
+        /// How many connections were in use when time was up.
+        cut: usize,
+    },
     /// An address is listened on.
     Listening {
         /// The address bound.

@@ -30,6 +30,15 @@
 //! the peer may have chosen one of them, and if each side ended the other's choice none would be left.
 //! Each [`DialId`] gets exactly one answer: [`Event::Dialed`] or [`Event::DialFailed`].
 //!
+//! Of several connections to a peer, both ends agree on the best ([`connections`](Swarm::connections)): direct before
+//! relayed, then those that the end with the smaller peer id has dialled. The end that dialled another one closes it once it
+//! has had no stream for [`Limits::surplus`]. So nodes that dial each other at once end with one connection, are never
+//! without one in between, and no stream is cut. Of several that one end has dialled, that end's oldest stays.
+//!
+//! A ready connection stays while it has a stream ([`handle_streams`](Swarm::handle_streams)) or its peer a
+//! [`keep`](Swarm::keep). Without, it idles for [`Limits::idle`]; and where there are more than the high water mark, those
+//! idle for longest are trimmed, but for protected peers. [`CloseReason`] says which rule it was.
+//!
 //! # Limits
 //!
 //! [`Limits`] names them. What is refused says which limit it was and its value. A call takes time in the logarithm of
@@ -37,7 +46,7 @@
 //!
 //! # Errors
 //!
-//! [`DialError`] with an [`Attempt`] for each address, [`Denied`], [`ListenError`].
+//! [`DialError`] with an [`Attempt`] for each address, [`Denied`], [`ListenError`], [`CloseReason`].
 //!
 //! # Example
 //!
@@ -62,6 +71,7 @@
 //! ```
 
 mod address;
+mod admission;
 mod attempts;
 mod backoff;
 mod connection;
@@ -69,11 +79,13 @@ mod dial;
 mod dialing;
 mod error;
 mod event;
+mod gate;
 mod hole;
 mod limits;
 mod listener;
 mod plan;
 mod resolve;
+mod staying;
 mod swarm;
 mod timer;
 mod transport;
@@ -86,8 +98,10 @@ pub use connection::{ConnId, ConnInfo};
 pub use dial::{Attempt, AttemptFailure, DialError, DialId};
 pub use error::{CloseReason, Denied, ListenError, TransportError};
 pub use event::{Action, Event};
+pub use gate::{Gate, Subject, Visit};
 pub use limits::Limits;
 pub use plan::{Network, Prospect, Prospects, Ranker, Start, rank};
 pub use resolve::{Answer, Question, ResolveId};
+pub use staying::KeepId;
 pub use swarm::Swarm;
 pub use transport::{Security, Transport};

@@ -7,10 +7,39 @@ use core::time::Duration;
 pub struct Limits {
     /// Connections that are ready or closing. 1,000. Against running out of sockets and memory.
     pub established: usize,
+    /// Of these, accepted ones. No limit of its own. Against strangers that leave no room for our own dials.
+    pub established_inbound: usize,
+    /// Of these, dialled ones. No limit of its own.
+    pub established_outbound: usize,
     /// Ready connections of one peer. 8. Against one peer that takes all of them.
     pub established_per_peer: usize,
     /// Accepted connections that are not ready yet. 128. Against floods of handshakes.
     pub pending_inbound: usize,
+    /// Accepted connections, ready or not, from one network: an IPv4 address or the first 56 bits of an IPv6 address;
+    /// loopback is none. 64. Against one host that takes all of them under many names.
+    pub inbound_per_prefix: usize,
+    /// Sockets accepted in a second, as many at once; 0: none. 1,000. Against floods of connects.
+    pub accepts_per_second: usize,
+    /// Bytes that all connections may hold, as far as the swarm is told: 80 KiB while one is not ready, then 20 KiB or what
+    /// `handle_memory` says. 512 MiB. With less left, sockets are not accepted.
+    pub memory: usize,
+    /// Peers and networks on the lists of who may come in and who may not. 4,096.
+    pub listed: usize,
+    /// How long a ready connection without a stream stays. `None`: for ever. The peer may open one just then: leave it
+    /// seconds rather than less.
+    pub idle: Option<Duration>,
+    /// How long one without a stream stays that we have dialled although there is a better one to the same peer. 10 s.
+    pub surplus: Duration,
+    /// Ready connections above which those are trimmed that were idle for longest. 0: nine tenths of `established`.
+    pub high_water: usize,
+    /// Down to how many. 0: eight tenths of `established`.
+    pub low_water: usize,
+    /// How long a connection must have been idle to be trimmed. 20 s, as go-libp2p.
+    pub trim_grace: Duration,
+    /// Keeps at once. 1,024.
+    pub keeps: usize,
+    /// Peers protected from trimming. 1,024.
+    pub protected: usize,
     /// Attempts at once, of all dials; more wait their turn. 160, as go-libp2p. Against running out of sockets.
     pub pending_outbound: usize,
     /// Dials without an answer. 1,024. Against an application that dials whatever it hears of.
@@ -53,8 +82,21 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             established: 1000,
+            established_inbound: usize::MAX,
+            established_outbound: usize::MAX,
             established_per_peer: 8,
             pending_inbound: 128,
+            inbound_per_prefix: 64,
+            accepts_per_second: 1000,
+            memory: 512 << 20,
+            listed: 4096,
+            idle: None,
+            surplus: Duration::from_secs(10),
+            high_water: 0,
+            low_water: 0,
+            trim_grace: Duration::from_secs(20),
+            keeps: 1024,
+            protected: 1024,
             pending_outbound: 160,
             dials: 1024,
             addresses_per_dial: 16,

@@ -59,6 +59,9 @@ impl Swarm {
     ///
     /// [`ListenError`], if it is not even tried.
     pub fn listen(&mut self, address: Multiaddr) -> Result<(), ListenError> {
+        if self.shutdown.is_some() {
+            return Err(ListenError::ShuttingDown);
+        }
         if self.security(&address).is_none() {
             return Err(ListenError::NoTransport);
         }

@@ -1,8 +1,11 @@
 //! Scenarios in virtual time.
 
 mod dialing;
+mod entry;
+mod lifetimes;
 mod policy;
 mod random;
+mod simultaneous;
 mod staying;
 
 use core::time::Duration;
@@ -88,10 +91,35 @@ impl Swarm {
             let waits = !plan.active.is_empty() || plan.turn.is_some() || !plan.resolving.is_empty();
             assert!(waits, "a plan that waits for nothing");
         }
+        let mut of_peers = 0;
         for peer in self.peers.values() {
+            of_peers += peer.conns.len();
             assert!(peer.conns.len() <= self.limits.established_per_peer);
-            assert!(!peer.conns.is_empty() || peer.plan.is_some());
+            assert!(!peer.conns.is_empty() || peer.plan.is_some() || peer.keeps > 0 || peer.protected);
         }
+        assert_eq!(of_peers, self.live);
+        self.check_idle();
+    }
+
+    /// Those that may be trimmed are those that are idle and that nobody keeps or protects.
+    fn check_idle(&self) {
+        let (mut idle, mut inbound, mut memory) = (Vec::new(), 0, 0);
+        for (key, conn) in self.conns.iter() {
+            let connection::Conn::Ready(ready) = conn else {
+                memory += admission::PENDING_BYTES;
+                continue;
+            };
+            memory += ready.memory;
+            inbound += usize::from(!ready.info.role.is_dialer());
+            let peer = self.peers.get(&ready.info.peer);
+            let is_free = peer.is_some_and(|peer| peer.keeps == 0 && !peer.protected);
+            if ready.closing.is_none() && ready.streams == 0 && is_free {
+                idle.push((ready.idle_since, ConnId(key)));
+            }
+        }
+        idle.sort_unstable();
+        assert_eq!(idle, self.idle.iter().copied().collect::<Vec<_>>());
+        assert_eq!((inbound, memory), (self.counts.inbound, self.counts.memory));
     }
 
     /// Whether nothing is left of anything.
@@ -102,6 +130,9 @@ impl Swarm {
             && self.resolves.is_empty()
             && self.peers.is_empty()
             && self.queue.is_empty()
+            && self.idle.is_empty()
+            && self.live == 0
+            && self.counts.is_clean()
             && self.timers.next().is_none()
     }
 }

@@ -72,6 +72,7 @@ impl Control {
         self.seed = self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         let setup = Setup {
             handlers: self.handlers.clone(),
+            gate: self.gate.clone(),
             info: self.info.clone(),
             observed: conn.address.to_vec().into(),
             ping_interval: self.config.ping_interval,
@@ -125,6 +126,7 @@ impl Control {
                 let Some(peer) = self.peer_of(id) else { return };
                 self.events.push_back(Event::Ping { peer, conn: id, result });
             }
+            ToControlKind::Streams(streams) => self.swarm.handle_streams(now, id, streams),
             ToControlKind::Closed(result) => self.closed(now, id, result),
         }
         self.drain_swarm();
@@ -150,7 +152,8 @@ impl Control {
 
     /// The next thing the user may want to know. Events of streams come from the links.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let end = |cut| Event::ShutDown { cut };
+        self.events.pop_front().or_else(|| self.shut_down.take().map(end))
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).

@@ -32,14 +32,14 @@ impl Control {
         let Some(conn) = self.conns.remove(&id) else { return };
         match (self.swarm.connection(id).is_some(), result) {
             (true, reason) => {
-                let peer = self.peer_of(id);
+                let (peer, rule) = (self.peer_of(id), self.swarm.closing(id));
                 self.swarm.handle_closed(now, id);
                 if let Some(peer) = peer {
                     if !self.swarm.is_connected(&peer) {
                         self.peers.remove(&peer);
                     }
                     self.drain_swarm();
-                    self.events.push_back(Event::Disconnected { peer, conn: id, reason });
+                    self.events.push_back(Event::Disconnected { peer, conn: id, reason, rule });
                 }
             }
             (false, Err(error)) if conn.accepted => {
@@ -108,6 +108,7 @@ impl Control {
                 let error = OpenStreamError::Dial(DialReport { peer, cause, attempts });
                 self.events.push_back(Event::OpenFailed { request, error });
             }
+            swarm::Event::ShutDown { cut } => self.shut_down = Some(cut),
             swarm::Event::Listening { address } => self.events.push_back(Event::Listening { address }),
             swarm::Event::ListenFailed { address, cause } => {
                 self.events.push_back(Event::ListenFailed { address, cause });

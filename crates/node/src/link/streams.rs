@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sanswarm_connection::{self as connection, Direction, Stage};
 use sanswarm_identify as identify;
 use sanswarm_multistream::ProtocolName;
+use sanswarm_swarm::Visit;
 use sanswarm_wire::Instant;
 
 use super::{Link, SERVICES_MAX};
@@ -125,12 +126,17 @@ impl Link {
             }
             self.services.insert(id, service);
             self.due.push_back(id);
-        } else if let Some(handler) = self.setup.handlers.get(&protocol) {
+        } else if let Some(handler) = self.setup.handlers.get(&protocol).filter(|_| self.is_let_in(&protocol)) {
             self.tell_opened(id, None, protocol, Some(handler));
         } else {
-            // Its handler was removed while the stream was negotiated.
+            // Its handler was removed while the stream was negotiated, or the gate is against it.
             let _ = self.conn.reset(id);
         }
+    }
+
+    fn is_let_in(&self, protocol: &ProtocolName) -> bool {
+        let visit = |peer| Visit::Stream { peer, protocol: protocol.as_str() };
+        self.peer.is_some_and(|peer| self.setup.gate.check(&visit(peer)).is_ok())
     }
 
     fn refused(&mut self, now: Instant, id: connection::StreamId, refusal: Refusal) {
