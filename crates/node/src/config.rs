@@ -21,6 +21,9 @@ pub struct Config {
     pub muxers: Vec<Muxer>,
     /// What identify says of our program. Default `sanswarm/<version>`.
     pub agent: String,
+    /// The number of the first signed peer record that identify sends, larger at each start: the seconds since 1970, say.
+    /// Default `None`: no record is sent.
+    pub record_seq: Option<u64>,
     /// How often each connection is pinged. Default 15 s; `None` never.
     pub ping_interval: Option<Duration>,
     /// How long a ping may take. Default 10 s.
@@ -45,6 +48,7 @@ impl Config {
             security: Security::defaults(),
             muxers: Muxer::defaults(),
             agent: concat!("sanswarm/", env!("CARGO_PKG_VERSION")).to_owned(),
+            record_seq: None,
             ping_interval: Some(Duration::from_secs(15)),
             ping_timeout: Duration::from_secs(10),
             identify_timeout: Duration::from_secs(5),

@@ -17,6 +17,7 @@ use crate::{
     message::ToLinkKind, protocols::Handlers,
 };
 
+mod book;
 mod driver;
 mod policy;
 mod within;

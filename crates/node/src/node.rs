@@ -13,6 +13,7 @@ use crate::{
     SigningError, Stats, StreamId, SwarmView, WriteError,
 };
 
+mod book;
 mod driver;
 mod policy;
 

@@ -65,7 +65,7 @@ impl Swarm {
     }
 
     /// Adds addresses to a plan and goes on with it.
-    pub(crate) fn add_addresses(&mut self, now: Instant, key: Key, addrs: &[Multiaddr]) {
+    pub(crate) fn add_addresses<'a>(&mut self, now: Instant, key: Key, addrs: impl Iterator<Item = &'a Multiaddr>) {
         for given in addrs {
             let (address, named) = split_peer(given);
             if !self.consider(now, key, address, named, 0) {
@@ -153,8 +153,9 @@ impl Swarm {
             return self.ask(now, key, address, expected, question, depth);
         }
         let failures = self.backoffs.failures(&resting);
+        let worked = expected.is_some_and(|peer| self.book.has_worked(now, &peer, &address));
         let Some((plan, security)) = self.plans.get_mut(key).zip(security) else { return Ok(()) };
-        let prospect = Prospect { address, kind, worked: false, failures };
+        let prospect = Prospect { address, kind, worked, failures };
         plan.untried.push_back(Untried { prospect, security, expected, gap: Duration::ZERO, probes: false });
         Ok(())
     }
@@ -327,6 +328,9 @@ impl Swarm {
             }
         }
         if failure.is_fault() {
+            if let Some(peer) = pending.expected {
+                self.book.failed(peer, &pending.address);
+            }
             self.backs_off(now, Resting::Address(pending.expected, pending.address.clone()));
         }
     }

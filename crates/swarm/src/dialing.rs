@@ -19,7 +19,8 @@ use crate::{
 impl Swarm {
     /// Asks for a connection to a peer: one that is there, or the first that becomes ready of those that the
     /// [`Ranker`](crate::Ranker) has tried. With `peer` unknown it is the peer that the first address with a trailing
-    /// `/p2p/…` names; if there is none, whoever answers.
+    /// `/p2p/…` names; if there is none, whoever answers. Behind the addresses given come those that
+    /// are remembered of the peer.
     ///
     /// Exactly one answer follows, [`Event::Dialed`] or [`Event::DialFailed`].
     pub fn dial(&mut self, now: Instant, peer: Option<PeerId>, addrs: &[Multiaddr]) -> DialId {
@@ -59,7 +60,7 @@ impl Swarm {
             DialError::Limit { name: "dials", value: limit }
         } else if known.is_some() {
             return None;
-        } else if addrs.is_empty() {
+        } else if addrs.is_empty() && !peer.is_some_and(|peer| self.book.knows_address(now, &peer)) {
             DialError::NoAddresses
         } else if let Some(left) = self.peer_rests(now, peer, addrs) {
             DialError::BackOff { left }
@@ -106,7 +107,10 @@ impl Swarm {
         if let Some(peer) = plan.peer {
             self.peers.entry(peer).or_default().plan = Some(key);
         }
-        self.add_addresses(now, key, addrs);
+        let peer = plan.peer;
+        let known = peer.map(|peer| self.book.addresses(now, &peer)).unwrap_or_default();
+        let known: Vec<_> = known.into_iter().map(|(address, _)| address.clone()).collect();
+        self.add_addresses(now, key, addrs.iter().chain(&known));
     }
 
     /// A connection answers all dials of a plan, if there is such a plan yet.

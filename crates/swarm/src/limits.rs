@@ -40,6 +40,14 @@ pub struct Limits {
     pub keeps: usize,
     /// Peers protected from trimming. 1,024.
     pub protected: usize,
+    /// Peers that something is remembered of; the one that was of no use for longest makes way. 4,096.
+    pub book_peers: usize,
+    /// Addresses remembered of a peer; the least worth makes way. 16. Against lists of victims to dial.
+    pub book_addresses: usize,
+    /// Bytes of protocol names and program remembered of a peer; what does not fit is left out. 2,048.
+    pub book_text: usize,
+    /// How long an address is remembered that a peer has told of itself. 1 h.
+    pub book_time: Duration,
     /// Attempts at once, of all dials; more wait their turn. 160, as go-libp2p. Against running out of sockets.
     pub pending_outbound: usize,
     /// Dials without an answer. 1,024. Against an application that dials whatever it hears of.
@@ -97,6 +105,10 @@ impl Default for Limits {
             trim_grace: Duration::from_secs(20),
             keeps: 1024,
             protected: 1024,
+            book_peers: 4096,
+            book_addresses: 16,
+            book_text: 2048,
+            book_time: Duration::from_secs(3600),
             pending_outbound: 160,
             dials: 1024,
             addresses_per_dial: 16,

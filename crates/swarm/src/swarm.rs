@@ -15,6 +15,7 @@ use crate::{
     Ranker, ResolveId, Security, Transport, TransportError,
     admission::{Counts, PENDING_BYTES, READY_BYTES},
     backoff::{Backoffs, Resting},
+    book::Book,
     connection::{Conn, Peer, Pending, Rank, Ready},
     dial::{Dial, Plan},
     gate::{Gate, Lists},
@@ -47,6 +48,7 @@ pub struct Swarm {
     pub(crate) gate: Gate,
     pub(crate) lists: Lists,
     pub(crate) counts: Counts,
+    pub(crate) book: Book,
     /// Connections that are ready and not closing.
     pub(crate) live: usize,
     /// Those that may be trimmed, by when they became idle.
@@ -110,6 +112,7 @@ impl Swarm {
             gate: Gate::default(),
             lists: Lists::default(),
             counts: Counts::default(),
+            book: Book::default(),
             live: 0,
             idle: BTreeSet::new(),
             is_trimming: false,
@@ -243,6 +246,7 @@ impl Swarm {
         }
         self.established += 1;
         if role.is_dialer() {
+            self.book.worked(now, peer, &address, &self.limits);
             self.backoffs.success(&Resting::Address(expected, address.clone()));
         }
         self.backoffs.success(&Resting::Peer(peer));

@@ -1,5 +1,6 @@
 //! Scenarios in virtual time.
 
+mod book;
 mod dialing;
 mod entry;
 mod lifetimes;

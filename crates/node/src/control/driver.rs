@@ -111,6 +111,7 @@ impl Control {
             ToControlKind::Identified(identify) => {
                 let Some(peer) = self.peer_of(id) else { return };
                 if let Ok(info) = &identify {
+                    self.remember(now, peer, info);
                     self.peers.insert(peer, info.clone());
                 }
                 self.events.push_back(Event::PeerReady { peer, conn: id, identify });
@@ -120,6 +121,7 @@ impl Control {
                 let info = self.peers.entry(peer).or_default();
                 merge(info, change);
                 let info = info.clone();
+                self.remember(now, peer, &info);
                 self.events.push_back(Event::PeerChanged { peer, conn: id, info });
             }
             ToControlKind::Pong(result) => {

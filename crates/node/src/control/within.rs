@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use libp2p_identity::PeerId;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
@@ -139,8 +140,29 @@ impl Control {
         Attempt { address: attempt.address, cause, elapsed: attempt.elapsed }
     }
 
+    /// Writes into the peer book what a peer said of itself. A record that is not believed is as good as none.
+    pub(super) fn remember(&mut self, now: Instant, peer: PeerId, info: &Info) {
+        let said = swarm::Identified {
+            addrs: &info.listen_addrs,
+            protocols: &info.protocols,
+            agent: info.agent.as_deref(),
+            record: info.signed_peer_record.as_deref(),
+        };
+        let _ = self.swarm.handle_identified(now, peer, said);
+    }
+
+    /// What we sign about where we listen, if that is configured and there is something to say.
+    fn sign_record(&mut self) -> Option<Bytes> {
+        let addrs: Vec<_> = self.swarm.advertised().collect();
+        let seq = self.config.record_seq.as_mut().filter(|_| !addrs.is_empty())?;
+        let record = swarm::PeerRecord::seal(&self.config.keypair, *seq, &addrs).ok()?;
+        *seq += 1;
+        Some(record.into())
+    }
+
     /// Makes anew what identify says of us, and tells the links.
     pub(super) fn rewrite_info(&mut self) {
+        let signed_peer_record = self.sign_record();
         self.info = Arc::new(identify::Info {
             public_key: Some(self.config.keypair.public().encode_protobuf().into()),
             listen_addrs: self.swarm.advertised().map(|address| address.to_vec().into()).collect(),
@@ -148,7 +170,7 @@ impl Control {
             observed_addr: None,
             protocol_version: Some("ipfs/0.1.0".to_owned()),
             agent_version: Some(self.config.agent.clone()),
-            signed_peer_record: None,
+            signed_peer_record,
         });
         for (id, conn) in &self.conns {
             if conn.has_link {
