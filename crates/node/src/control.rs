@@ -9,6 +9,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
+use sanswarm_multistream::ProtocolName;
 use sanswarm_swarm::{self as swarm, ConnId, Gate, ListenError, Swarm, Transport};
 use sanswarm_wire::{Instant, Role, Slab};
 
@@ -178,6 +179,18 @@ impl Control {
     /// told what has changed.
     pub fn set_stream_handler(&mut self, protocols: impl Into<Protocols>) -> HandlerId {
         let id = Arc::make_mut(&mut self.handlers).set(&protocols.into());
+        self.rewrite_info();
+        id
+    }
+
+    /// Sets who handles inbound streams of all protocols that `accepts` accepts and that have no handler of their own: a
+    /// range of versions, say. Of several such handlers the one that was set first is asked first. Identify does not list
+    /// these names, since they are no list.
+    pub fn set_stream_handler_where(
+        &mut self,
+        accepts: impl Fn(&ProtocolName) -> bool + Send + Sync + 'static,
+    ) -> HandlerId {
+        let id = Arc::make_mut(&mut self.handlers).set_where(Arc::new(accepts));
         self.rewrite_info();
         id
     }

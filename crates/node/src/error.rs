@@ -7,7 +7,7 @@ use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_swarm::{AttemptFailure, DialError};
 
-use crate::{CloseReason, Refusal};
+use crate::{CloseReason, Protocols, Refusal};
 
 /// Why a stream could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub enum OpenStreamError {
     Dial(DialReport),
     /// The peer does not speak the protocol.
     Refused(Refusal),
+    /// By [`Open::KnownOnly`](crate::Open::KnownOnly): identify lists none of the names.
+    NotListed {
+        /// What would have been offered.
+        offered: Protocols,
+        /// Whether identify is done. If not, too many requests wait for it.
+        told: bool,
+    },
     /// A limit, or a connection that takes no new streams.
     Open(connection::OpenError),
     /// The connection ended before the stream was agreed on.
@@ -29,6 +36,7 @@ impl OpenStreamError {
         match self {
             Self::Dial(report) => report.code(),
             Self::Refused(_) => "protocol-refused",
+            Self::NotListed { .. } => "not-listed",
             Self::Open(_) => "open",
             Self::Closed(Err(error)) => error.code(),
             Self::Closed(Ok(_)) => "closed",
@@ -41,6 +49,10 @@ impl fmt::Display for OpenStreamError {
         match self {
             Self::Dial(report) => report.fmt(f),
             Self::Refused(refusal) => write!(f, "stream: {refusal}"),
+            Self::NotListed { offered, told: true } => {
+                write!(f, "stream: the peer lists none of {:?}", offered.as_slice())
+            }
+            Self::NotListed { .. } => f.write_str("stream: too many requests wait for what the peer lists"),
             Self::Open(error) => write!(f, "stream: {error}"),
             Self::Closed(Ok(CloseReason::Local)) => f.write_str("stream: we closed the connection"),
             Self::Closed(Ok(CloseReason::Remote)) => f.write_str("stream: the peer closed the connection"),

@@ -56,9 +56,9 @@ pub use message::{ToControl, ToLink};
 pub use multiaddr::{self, Multiaddr};
 pub use node::Node;
 pub use peer::{IdentifyError, Info, NoPeerId, PeerInfo};
-pub use protocols::{HandlerId, Protocols};
+pub use protocols::{HandlerId, Open, Protocols};
 pub use sanswarm_connection::{
-    CloseReason, Error as ConnectionError, Hangup, Limits as ConnectionLimits, Mark, Muxer, Open, OpenError, ReadError,
+    CloseReason, Error as ConnectionError, Hangup, Limits as ConnectionLimits, Mark, Muxer, OpenError, ReadError,
     Refusal, RefusalCause, Security, SigningError, Stage, Stats, WriteError,
 };
 pub use sanswarm_multistream::ProtocolName;

@@ -15,7 +15,8 @@ use sanswarm_swarm::{ConnId, Gate};
 use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf};
 
 use crate::{
-    CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, ReadError, StreamId, ToControl, ToLink, WriteError,
+    CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, Protocols, ReadError, StreamId, ToControl, ToLink,
+    WriteError,
     message::{ToControlKind, ToLinkKind},
     protocols::Handlers,
     service::{Kind, Service},
@@ -27,6 +28,9 @@ mod usage;
 
 /// Streams of ping and identify at once. What a peer opens beyond is reset. Stops: services as free memory.
 const SERVICES_MAX: usize = 16;
+
+/// Requests that wait at once for what a peer says that it speaks. Further ones fail.
+const WAITING_MAX: usize = 256;
 
 /// One connection of a node. It shares nothing with its [`Control`](crate::Control) and can live on another thread.
 ///
@@ -46,6 +50,8 @@ pub struct Link {
     /// Services that have something to send.
     due: VecDeque<connection::StreamId>,
     requests: BTreeMap<connection::StreamId, OpenId>,
+    /// Requests that wait for what the peer says that it speaks.
+    waiting: Vec<(OpenId, Protocols)>,
     /// Streams that were told open before the agreement.
     early: BTreeSet<connection::StreamId>,
     ping: Option<connection::StreamId>,
@@ -95,6 +101,7 @@ impl Link {
             services: BTreeMap::new(),
             due: VecDeque::new(),
             requests: BTreeMap::new(),
+            waiting: Vec::new(),
             early: BTreeSet::new(),
             ping: None,
             ping_is_open: false,

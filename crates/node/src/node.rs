@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
+use sanswarm_multistream::ProtocolName;
 use sanswarm_swarm::{ConnId, ListenError};
 use sanswarm_wire::{Instant, RecvBuf, SendBuf};
 
@@ -99,6 +100,14 @@ impl Node {
     /// Takes inbound streams of `protocols`: they come as [`Event::Opened`] with this handler's name.
     pub fn set_stream_handler(&mut self, protocols: impl Into<Protocols>) -> HandlerId {
         self.control.set_stream_handler(protocols)
+    }
+
+    /// Takes inbound streams of all protocols that `accepts` accepts. See [`Control::set_stream_handler_where`].
+    pub fn set_stream_handler_where(
+        &mut self,
+        accepts: impl Fn(&ProtocolName) -> bool + Send + Sync + 'static,
+    ) -> HandlerId {
+        self.control.set_stream_handler_where(accepts)
     }
 
     /// Takes a handler away: streams of its protocols are refused from now on. Returns whether it was there.

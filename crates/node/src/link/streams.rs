@@ -8,7 +8,7 @@ use sanswarm_multistream::ProtocolName;
 use sanswarm_swarm::Visit;
 use sanswarm_wire::Instant;
 
-use super::{Link, SERVICES_MAX};
+use super::{Link, SERVICES_MAX, WAITING_MAX};
 use crate::{
     CloseReason, Event, IdentifyError, Open, OpenId, OpenStreamError, PingError, Protocols, Refusal, StreamId,
     ToControl,
@@ -71,9 +71,16 @@ impl Link {
     }
 
     pub(super) fn open(&mut self, now: Instant, request: OpenId, protocols: &Protocols, how: Open) {
+        if how == Open::KnownOnly && !self.is_listed(protocols) && !self.ended {
+            if !self.identified && self.waiting.len() < WAITING_MAX {
+                return self.waiting.push((request, protocols.clone()));
+            }
+            let error = OpenStreamError::NotListed { offered: protocols.clone(), told: self.identified };
+            return self.events.push_back(Event::OpenFailed { request, error });
+        }
         let (names, how) = self.choose(protocols, how);
         match self.conn.open(now, names.clone(), how) {
-            Ok(id) if how == Open::Lazy && names.len() == 1 && self.peer.is_some() => {
+            Ok(id) if how == connection::Open::Lazy && names.len() == 1 && self.peer.is_some() => {
                 self.early.insert(id);
                 self.tell_opened(id, Some(request), names[0].clone(), None);
             }
@@ -84,13 +91,19 @@ impl Link {
         }
     }
 
+    fn is_listed(&self, protocols: &Protocols) -> bool {
+        let speaks = |name: &ProtocolName| self.speaks.as_ref().is_some_and(|speaks| speaks.contains(name.as_str()));
+        protocols.0.iter().any(speaks)
+    }
+
     /// With what the peer says that it speaks, only the first name that it lists is offered, and needs no waiting.
-    fn choose(&self, protocols: &Protocols, how: Open) -> (Arc<[ProtocolName]>, Open) {
+    fn choose(&self, protocols: &Protocols, how: Open) -> (Arc<[ProtocolName]>, connection::Open) {
         let listed =
             self.speaks.as_ref().and_then(|speaks| protocols.0.iter().find(|name| speaks.contains(name.as_str())));
         match listed {
-            Some(name) => (Arc::new([name.clone()]), Open::Lazy),
-            None => (protocols.0.clone(), how),
+            Some(name) => (Arc::new([name.clone()]), connection::Open::Lazy),
+            None if how == Open::Lazy => (protocols.0.clone(), connection::Open::Lazy),
+            None => (protocols.0.clone(), connection::Open::Wait),
         }
     }
 
@@ -168,6 +181,10 @@ impl Link {
             }
         }
         for request in core::mem::take(&mut self.requests).into_values() {
+            let error = OpenStreamError::Closed(result.clone());
+            self.events.push_back(Event::OpenFailed { request, error });
+        }
+        for (request, _) in core::mem::take(&mut self.waiting) {
             let error = OpenStreamError::Closed(result.clone());
             self.events.push_back(Event::OpenFailed { request, error });
         }
