@@ -8,6 +8,7 @@ use std::any::Any;
 pub mod mux;
 pub mod negotiation;
 pub mod pipe;
+pub mod swarm;
 
 /// One thing that one stack does.
 pub struct Bench {
@@ -90,10 +91,13 @@ impl Held {
 pub fn benches() -> Vec<Bench> {
     let mut benches = negotiation::benches();
     benches.extend(mux::benches());
+    benches.extend(swarm::benches());
     benches
 }
 
 /// All of which memory is counted.
 pub fn held() -> Vec<Held> {
-    mux::held()
+    let mut held = mux::held();
+    held.extend(swarm::held());
+    held
 }

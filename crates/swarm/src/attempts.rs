@@ -243,16 +243,32 @@ impl Swarm {
         if let Some(at) = plan.stagger.take() {
             self.timers.unset(at, Timer::Stagger(key));
         }
+        self.skip_resting(now, key);
+        let Some(plan) = self.plans.get(key) else { return };
         if plan.untried.is_empty() && plan.active.is_empty() && plan.resolving.is_empty() {
             return self.fail(now, key);
         }
         while self.start_next(now, key) {
+            self.skip_resting(now, key);
             let next = self.plans.get(key).and_then(|plan| plan.untried.front());
             if next.is_none_or(|next| !next.gap.is_zero()) {
                 break;
             }
         }
         self.arm(key);
+    }
+
+    /// Leaves out what is next and has failed for another dial meanwhile.
+    fn skip_resting(&mut self, now: Instant, key: Key) {
+        let Some(plan) = self.plans.get_mut(key) else { return };
+        while let Some(Untried { prospect, expected, .. }) = plan.untried.front() {
+            let resting = Resting::Address(*expected, prospect.address.clone());
+            let Some((left, failures)) = self.backoffs.left(now, &resting) else { return };
+            plan.untried.pop_front();
+            if let Resting::Address(_, address) = resting {
+                plan.skip(address, AttemptFailure::BackOff { left, failures });
+            }
+        }
     }
 
     /// Begins one attempt of a plan. Returns whether it did.
