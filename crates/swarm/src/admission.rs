@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a connection that is not ready counts against [`Limits::memory`]: its buffers and its handshake.
-pub(crate) const PENDING_BYTES: usize = 80 << 10;
+pub(crate) const PENDING_BYTES: u64 = 80 << 10;
 /// What a ready one counts if nobody has told: an idle connection.
 pub(crate) const READY_BYTES: usize = 20 << 10;
 
@@ -29,7 +29,7 @@ pub(crate) struct Counts {
     /// Ready or closing connections that were accepted.
     pub(crate) inbound: usize,
     /// Bytes of all connections.
-    pub(crate) memory: usize,
+    pub(crate) memory: u64,
     /// Accepted connections, ready or not, by the network that they come from.
     prefixes: BTreeMap<IpAddr, usize>,
     /// When the next accept would come if they came evenly, at the rate that is allowed.
@@ -126,9 +126,9 @@ impl Swarm {
         self.gate.check(&visit).map_err(|reason| Denied::Gate { reason })
     }
 
-    pub(crate) fn check_memory(&self, more: usize) -> Result<(), Denied> {
+    pub(crate) fn check_memory(&self, more: u64) -> Result<(), Denied> {
         let value = self.limits.memory;
-        if self.counts.memory.saturating_add(more) > value {
+        if self.counts.memory + more > value as u64 {
             return Err(Denied::Limit { name: "memory", value });
         }
         Ok(())

@@ -46,7 +46,9 @@ impl Swarm {
             failed => {
                 let failure = AttemptFailure::Resolve(failed.err().unwrap_or(TransportError::NotFound));
                 let elapsed = now.since(resolve.since);
-                self.backs_off(now, Resting::Address(resolve.peer, resolve.address.clone()));
+                if failure.is_fault() {
+                    self.backs_off(now, Resting::Address(resolve.peer, resolve.address.clone()));
+                }
                 if let Some(plan) = self.plans.get_mut(key) {
                     plan.attempts.push(Attempt { conn: None, address: resolve.address, failure, elapsed });
                 }

@@ -159,11 +159,11 @@ impl AttemptFailure {
     /// Whether it is a fault of the address or of the peer, and not of ours.
     pub(crate) const fn is_fault(self) -> bool {
         match self {
-            Self::Transport(error) => !matches!(
+            Self::Transport(error) | Self::Resolve(error) => !matches!(
                 error,
                 TransportError::NoDescriptors | TransportError::PermissionDenied | TransportError::Unsupported
             ),
-            Self::Resolve(_) | Self::Upgrade | Self::WrongPeer { .. } | Self::Ourselves | Self::TimedOut => true,
+            Self::Upgrade | Self::WrongPeer { .. } | Self::Ourselves | Self::TimedOut => true,
             _ => false,
         }
     }

@@ -58,7 +58,7 @@ impl Swarm {
             DialError::Blocked
         } else if self.dials.len() > limit {
             DialError::Limit { name: "dials", value: limit }
-        } else if known.is_some() {
+        } else if known.is_some_and(|known| known.plan.is_some()) {
             return None;
         } else if addrs.is_empty() && !peer.is_some_and(|peer| self.book.knows_address(now, &peer)) {
             DialError::NoAddresses

@@ -21,6 +21,9 @@ impl fmt::Debug for KeepId {
     }
 }
 
+/// The most that one connection counts, so that a sum of them never overflows.
+const MEMORY_MAX: usize = 1 << 30;
+
 /// A shutdown under way.
 #[derive(Debug)]
 pub(crate) struct Shutdown {
@@ -117,10 +120,11 @@ impl Swarm {
     }
 
     /// Tells how much memory a ready connection holds, to be held against [`Limits::memory`](crate::Limits::memory). Until
-    /// then it counts 20 KiB.
+    /// then it counts 20 KiB; at most it counts 1 GiB.
     pub fn handle_memory(&mut self, conn: ConnId, bytes: usize) {
         if let Some(Conn::Ready(ready)) = self.conns.get_mut(conn.0) {
-            self.counts.memory = self.counts.memory - ready.memory + bytes;
+            let bytes = bytes.min(MEMORY_MAX);
+            self.counts.memory = self.counts.memory - ready.memory as u64 + bytes as u64;
             ready.memory = bytes;
         }
     }
@@ -225,7 +229,9 @@ impl Swarm {
     /// Closes those that have been idle for longest if there are more than the high water mark, down to the low one.
     pub(crate) fn trim(&mut self, now: Instant) {
         let established = self.limits.established;
-        let mark = |mark: usize, tenths: usize| if mark == 0 { (established * tenths).div_ceil(10) } else { mark };
+        let mark = |mark: usize, tenths: usize| {
+            if mark == 0 { (established / 10 * tenths) + (established % 10 * tenths).div_ceil(10) } else { mark }
+        };
         let (high, low) = (mark(self.limits.high_water, 9), mark(self.limits.low_water, 8));
         self.is_trimming = (self.is_trimming && self.live > low) || self.live > high;
         while self.is_trimming && self.live > low {

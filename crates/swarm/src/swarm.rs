@@ -236,7 +236,7 @@ impl Swarm {
         let (plan, expected) = (pending.plan, pending.expected);
         let (role, address, deadline) = (pending.role, pending.address.clone(), pending.deadline);
         let info = ConnInfo { peer, role, address: address.clone(), local: pending.local.take() };
-        self.counts.memory = self.counts.memory + READY_BYTES - PENDING_BYTES;
+        self.counts.memory = self.counts.memory + READY_BYTES as u64 - PENDING_BYTES;
         self.counts.inbound += usize::from(!role.is_dialer());
         self.live += 1;
         self.timers.unset(deadline, Timer::Ready(conn.0));
@@ -353,7 +353,7 @@ impl Swarm {
             None => return,
             Some(Conn::Ready(Ready { info, key, idle_since, idle_timer, memory, closing, .. })) => {
                 self.established -= 1;
-                self.counts.memory -= memory;
+                self.counts.memory -= memory as u64;
                 if !info.role.is_dialer() {
                     self.counts.inbound -= 1;
                     self.counts.accepted_gone(&info.address);

@@ -110,7 +110,7 @@ impl Swarm {
                 memory += admission::PENDING_BYTES;
                 continue;
             };
-            memory += ready.memory;
+            memory += ready.memory as u64;
             inbound += usize::from(!ready.info.role.is_dialer());
             let peer = self.peers.get(&ready.info.peer);
             let is_free = peer.is_some_and(|peer| peer.keeps == 0 && !peer.protected);

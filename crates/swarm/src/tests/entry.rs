@@ -89,8 +89,18 @@ fn memory_has_a_budget() {
     assert_eq!(accept(&mut swarm, "20.0.0.4"), limit("memory", 200 << 10));
     swarm.handle_closed(ms(0), a);
     assert_eq!(accept(&mut swarm, "20.0.0.4"), limit("memory", 200 << 10), "two handshakes and no third");
+    let b = accept(&mut swarm, "127.0.0.1").err();
+    assert_eq!(b, Some(Denied::Limit { name: "memory", value: 200 << 10 }));
     swarm.handle_memory(a, usize::MAX);
     swarm.check();
+    let mut swarm = super::swarm();
+    (2..6)
+        .map(|id| swarm.inbound(id))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .for_each(|conn| swarm.handle_memory(conn, usize::MAX));
+    swarm.check();
+    assert_eq!(accept(&mut swarm, "20.0.0.4"), limit("memory", 512 << 20));
 }
 
 #[test]

@@ -111,6 +111,8 @@ fn by_default_trimming_begins_at_nine_tenths() {
     assert_eq!(run(&mut swarm, 99_999), [], "nine of ten");
     swarm.inbound(11);
     assert_eq!(run(&mut swarm, 99_999).len(), 2, "down to eight");
+    let mut large = swarm_with(Limits { established: usize::MAX, ..Limits::default() });
+    large.inbound(2);
     let mut small = swarm_with(Limits { established: 1, ..Limits::default() });
     small.inbound(2);
     assert_eq!(run(&mut small, 99_999), []);

@@ -290,6 +290,25 @@ fn private_and_public_addresses_begin_together_on_a_private_network() {
 }
 
 #[test]
+fn a_protected_peer_without_an_address_is_one_without_an_address() {
+    let mut swarm = swarm();
+    swarm.protect(peer(2), true).unwrap();
+    let dial = swarm.dial(ms(0), Some(peer(2)), &[]);
+    assert_eq!(cause(&swarm.events()[0]), (dial, DialError::NoAddresses));
+}
+
+#[test]
+fn a_driver_that_cannot_ask_is_no_fault_of_the_name() {
+    let mut swarm = resolving(Limits::default());
+    for _ in 0..2 {
+        swarm.dial(ms(0), Some(peer(2)), &[parse("/dnsaddr/a.x")]);
+        let (resolve, _) = asked(&mut swarm);
+        swarm.handle_resolved(ms(0), resolve, Err(TransportError::Unsupported));
+        assert_eq!(failures(&swarm.events()[0])[0].0, AttemptFailure::Resolve(TransportError::Unsupported));
+    }
+}
+
+#[test]
 fn one_seed_gives_one_jitter() {
     let run = |seed| {
         let mut swarm = Swarm::seeded(peer(US), Limits::default(), seed);
