@@ -18,7 +18,7 @@
 //! # Names
 //!
 //! Hosts in addresses (`/dns4`, `/dns6`, `/dns`) are resolved by the system before they are dialled, so that all their
-//! addresses are ranked. `/dnsaddr` needs the feature `dns`.
+//! addresses are ranked. `/dnsaddr` is not: the system has no call for it.
 //!
 //! # Lifetime
 //!
