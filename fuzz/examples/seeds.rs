@@ -1,5 +1,5 @@
-//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's and of
-//! `connection_sealed`: `cargo run --example seeds` in
+//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's, of the swarm's
+//! and of `connection_sealed`: `cargo run --example seeds` in
 //! `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
@@ -48,6 +48,32 @@ fn line(text: &[u8]) -> Vec<u8> {
     let mut line = Vec::new();
     sanswarm_fuzz::transcript::line(text, &mut line);
     line
+}
+
+/// Steps of the model of a swarm. In each step the first byte says what is done, the others with what.
+fn swarm_scenarios() -> Vec<(&'static str, Vec<[u8; 3]>)> {
+    let (dial, cancel, dialed, refused, accept, ready) = ([0, 1, 1], [2, 0, 0], [3, 0, 0], [4, 0, 0], 5, 6);
+    let wait = |i: u8| [12, i, 0];
+    let inbound = |host: u8, id: u8| [[accept, host, 0], [ready, 0, id]];
+    let flood: Vec<_> = (0..6).flat_map(|i| inbound(i, i)).collect();
+    vec![
+        ("dialled_and_ready", vec![dial, dialed, [ready, 0, 1], [14, 0, 1], wait(7), [14, 0, 0], wait(7)]),
+        ("every_address_fails", vec![dial, refused, refused, refused, refused, wait(7), dial, refused]),
+        ("staggered_and_cancelled", vec![dial, wait(2), wait(2), wait(2), cancel]),
+        (
+            "both_dial",
+            [vec![dial, dialed], inbound(1, 1).to_vec(), vec![[ready, 1, 1], wait(5), wait(5), wait(7)]].concat(),
+        ),
+        ("names_lead_to_names", vec![[0, 1, 3], [17, 0, 3], [17, 0, 3], [17, 0, 4], [17, 1, 1], wait(4), wait(5)]),
+        ("too_many_are_trimmed", [flood.clone(), vec![wait(6), wait(6), wait(7)]].concat()),
+        (
+            "kept_and_protected",
+            [vec![[15, 1, 0], [16, 2, 0]], flood.clone(), vec![wait(7), [15, 1, 1], wait(7)]].concat(),
+        ),
+        ("blocked_and_let_in", [flood.clone(), vec![[16, 1, 2], wait(1), [0, 1, 1], [16, 1, 3], [0, 1, 1]]].concat()),
+        ("shut_down_in_use", [flood, vec![[14, 0, 1], [19, 0, 0], [0, 1, 1], wait(4), wait(7), [9, 0, 0]]].concat()),
+        ("remembered_and_forgiven", vec![[18, 1, 0], [18, 1, 4], [0, 1, 0], refused, [18, 1, 2], [0, 1, 0]]),
+    ]
 }
 
 /// What a dialer sends: the peers' first flights, then the table of malformed input.
@@ -601,4 +627,7 @@ fn main() {
     pair();
     differential();
     sealed();
+    for (name, steps) in swarm_scenarios() {
+        put("swarm", name, &[&[0], &steps.concat()]);
+    }
 }

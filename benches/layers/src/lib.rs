@@ -10,6 +10,7 @@ pub mod mux;
 pub mod negotiation;
 pub mod noise;
 pub mod pipe;
+pub mod swarm;
 
 /// One thing that one stack does.
 pub struct Bench {
@@ -94,10 +95,13 @@ pub fn benches() -> Vec<Bench> {
     benches.extend(mux::benches());
     benches.extend(noise::benches());
     benches.extend(connection::benches());
+    benches.extend(swarm::benches());
     benches
 }
 
 /// All of which memory is counted.
 pub fn held() -> Vec<Held> {
-    mux::held()
+    let mut held = mux::held();
+    held.extend(swarm::held());
+    held
 }

@@ -29,6 +29,9 @@ pub struct Config {
     /// What all receive buffers together may hold beyond 8 KiB each, in bytes. Default 64 MiB: a thousand connections
     /// that receive at the same moment. Stops: frames that are begun on many connections and never ended.
     pub recv_bytes: usize,
+    /// The number of the first signed peer record that identify sends, larger at each start: the seconds since 1970, say.
+    /// Default `None`: no record is sent.
+    pub record_seq: Option<u64>,
     /// How often each connection is pinged. Default 15 s; `None` never.
     pub ping_interval: Option<Duration>,
     /// How long a ping may take. Default 10 s.
@@ -56,6 +59,7 @@ impl Config {
             agent: concat!("sanswarm/", env!("CARGO_PKG_VERSION")).to_owned(),
             transcript: Level::Off,
             recv_bytes: 64 * 1024 * 1024,
+            record_seq: None,
             ping_interval: Some(Duration::from_secs(15)),
             ping_timeout: Duration::from_secs(10),
             identify_timeout: Duration::from_secs(5),

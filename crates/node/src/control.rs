@@ -9,7 +9,8 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
-use sanswarm_swarm::{self as swarm, ConnId, ListenError, Swarm, Transport};
+use sanswarm_multistream::ProtocolName;
+use sanswarm_swarm::{self as swarm, ConnId, Gate, ListenError, Swarm, Transport};
 use sanswarm_wire::{Budget, Instant, Role, Slab};
 
 use crate::{
@@ -17,7 +18,9 @@ use crate::{
     message::ToLinkKind, protocols::Handlers,
 };
 
+mod book;
 mod driver;
+mod policy;
 mod within;
 
 /// Who to dial, who may stay, who handles what. It makes the [`Link`](crate::Link)s, and never sees a byte of theirs.
@@ -29,6 +32,7 @@ pub struct Control {
     config: Config,
     connection: Arc<connection::Config>,
     swarm: Swarm,
+    gate: Gate,
     handlers: Arc<Handlers>,
     info: Arc<identify::Info>,
     requests: Slab<Request>,
@@ -39,6 +43,8 @@ pub struct Control {
     failures: VecDeque<(ConnId, connection::Error)>,
     to_links: VecDeque<(ConnId, ToLink)>,
     events: VecDeque<Event>,
+    /// A shutdown has come to its end, which is told behind all other events.
+    shut_down: Option<usize>,
     actions: VecDeque<Action>,
     seed: u64,
     budget: Budget,
@@ -97,7 +103,7 @@ impl Control {
             Some(seconds) => connection.at(seconds),
             None => connection,
         });
-        let mut swarm = Swarm::new(connection.local(), config.swarm);
+        let mut swarm = Swarm::seeded(connection.local(), config.swarm, config.seed);
         swarm.add_transport(Transport::tcp());
         let handlers = Arc::new(Handlers::new());
         let mut control = Self {
@@ -106,6 +112,7 @@ impl Control {
             config,
             connection,
             swarm,
+            gate: Gate::default(),
             handlers,
             info: Arc::default(),
             requests: Slab::new(),
@@ -115,6 +122,7 @@ impl Control {
             failures: VecDeque::new(),
             to_links: VecDeque::new(),
             events: VecDeque::new(),
+            shut_down: None,
             actions: VecDeque::new(),
         };
         control.rewrite_info();
@@ -181,6 +189,18 @@ impl Control {
         id
     }
 
+    /// Sets who handles inbound streams of all protocols that `accepts` accepts and that have no handler of their own: a
+    /// range of versions, say. Of several such handlers the one that was set first is asked first. Identify does not list
+    /// these names, since they are no list.
+    pub fn set_stream_handler_where(
+        &mut self,
+        accepts: impl Fn(&ProtocolName) -> bool + Send + Sync + 'static,
+    ) -> HandlerId {
+        let id = Arc::make_mut(&mut self.handlers).set_where(Arc::new(accepts));
+        self.rewrite_info();
+        id
+    }
+
     /// Takes a handler away: streams of its protocols are refused from now on. Returns whether it was there.
     pub fn remove_stream_handler(&mut self, handler: HandlerId) -> bool {
         let removed = Arc::make_mut(&mut self.handlers).remove(handler);
@@ -219,7 +239,7 @@ impl Control {
         self.peers.get(peer)
     }
 
-    /// The connections of a peer, the oldest first.
+    /// The connections of a peer, the best first: new streams take it.
     pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
         self.swarm.connections(peer)
     }

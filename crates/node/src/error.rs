@@ -7,7 +7,7 @@ use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_swarm::{AttemptFailure, DialError};
 
-use crate::{CloseReason, Refusal};
+use crate::{CloseReason, Protocols, Refusal};
 
 /// Why a stream could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub enum OpenStreamError {
     Dial(DialReport),
     /// The peer does not speak the protocol.
     Refused(Refusal),
+    /// By [`Open::KnownOnly`](crate::Open::KnownOnly): identify lists none of the names.
+    NotListed {
+        /// What would have been offered.
+        offered: Protocols,
+        /// Whether identify is done. If not, too many requests wait for it.
+        told: bool,
+    },
     /// A limit, or a connection that takes no new streams.
     Open(connection::OpenError),
     /// The connection ended before the stream was agreed on.
@@ -29,6 +36,7 @@ impl OpenStreamError {
         match self {
             Self::Dial(report) => report.code(),
             Self::Refused(refusal) => refusal.code(),
+            Self::NotListed { .. } => "not-listed",
             Self::Open(_) => "open",
             Self::Closed(Err(error)) => error.code(),
             Self::Closed(Ok(_)) => "closed",
@@ -41,6 +49,10 @@ impl fmt::Display for OpenStreamError {
         match self {
             Self::Dial(report) => report.fmt(f),
             Self::Refused(refusal) => write!(f, "stream: {refusal}"),
+            Self::NotListed { offered, told: true } => {
+                write!(f, "stream: the peer lists none of {:?}", offered.as_slice())
+            }
+            Self::NotListed { .. } => f.write_str("stream: too many requests wait for what the peer lists"),
             Self::Open(error) => write!(f, "stream: {error}"),
             Self::Closed(Ok(reason)) => write!(f, "stream: {reason}"),
             Self::Closed(Err(error)) => error.fmt(f),
@@ -82,10 +94,11 @@ pub enum AttemptCause {
 }
 
 impl Attempt {
-    /// How far it came: `connect`, `security`, `handshake`, `muxer`, `streams`.
+    /// How far it came: `resolve`, `connect`, `security`, `handshake`, `muxer`, `streams`.
     pub fn stage(&self) -> &'static str {
         match &self.cause {
             AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::Ourselves) => "handshake",
+            AttemptCause::Dial(AttemptFailure::Resolve(_)) => "resolve",
             AttemptCause::Dial(_) => "connect",
             AttemptCause::Connection(error) => match error.stage() {
                 connection::Stage::Security => "security",
@@ -100,12 +113,19 @@ impl Attempt {
     pub fn code(&self) -> &'static str {
         match &self.cause {
             AttemptCause::Connection(error) => error.code(),
+            AttemptCause::Dial(AttemptFailure::Resolve(_)) => "resolve",
             AttemptCause::Dial(AttemptFailure::Transport(_)) => "connect",
             AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::WrongPeerInAddress { .. }) => {
                 "wrong-peer"
             }
             AttemptCause::Dial(AttemptFailure::TimedOut) => "timeout",
             AttemptCause::Dial(AttemptFailure::NoTransport) => "no-transport",
+            AttemptCause::Dial(AttemptFailure::Unroutable { .. }) => "unroutable",
+            AttemptCause::Dial(AttemptFailure::BackOff { .. }) => "back-off",
+            AttemptCause::Dial(AttemptFailure::BlackHole) => "black-hole",
+            AttemptCause::Dial(AttemptFailure::LeftOut) => "left-out",
+            AttemptCause::Dial(AttemptFailure::Blocked) => "blocked",
+            AttemptCause::Dial(AttemptFailure::Gate { .. }) => "gate",
             AttemptCause::Dial(AttemptFailure::Limit { .. }) => "limit",
             AttemptCause::Dial(AttemptFailure::Ourselves) => "ourselves",
             AttemptCause::Dial(AttemptFailure::Upgrade) => "upgrade",
@@ -124,6 +144,9 @@ impl DialReport {
             (DialError::Ourselves, _) => "ourselves",
             (DialError::TimedOut { .. }, _) => "timeout",
             (DialError::Cancelled, _) => "cancelled",
+            (DialError::BackOff { .. }, _) => "back-off",
+            (DialError::Blocked, _) => "blocked",
+            (DialError::ShuttingDown, _) => "shutting-down",
             _ => "limit",
         }
     }

@@ -6,10 +6,12 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_multistream::ProtocolName;
-use sanswarm_swarm::{ConnId, TransportError};
+use sanswarm_swarm::{ConnId, Question, ResolveId, TransportError};
 use sanswarm_wire::{Key, Role};
 
-use crate::{CloseReason, HandlerId, IdentifyError, Info, Muxer, OpenStreamError, PingError, Refusal, Security};
+use crate::{
+    CloseReason, CloseRule, HandlerId, IdentifyError, Info, Muxer, OpenStreamError, PingError, Refusal, Security,
+};
 
 /// The name of a request for a stream or a connection. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +83,13 @@ pub enum Event {
         conn: ConnId,
         /// Who ended it, or what did.
         reason: Result<CloseReason, connection::Error>,
+        /// The rule by which we ended it, if we did: asked for, idle, trimmed, surplus, blocked, shutting down.
+        rule: Option<CloseRule>,
+    },
+    /// A [`shutdown`](crate::Control::shutdown) has come to its end: there is no connection any more.
+    ShutDown {
+        /// How many connections were in use when time was up.
+        cut: usize,
     },
     /// A connection that was accepted did not come about.
     AcceptFailed {
@@ -171,6 +180,13 @@ pub enum Action {
     Abandon {
         /// The connection that is not to be.
         conn: ConnId,
+    },
+    /// Ask the name service, and answer with `handle_resolved`. Only with [`set_resolves`](crate::Control::set_resolves).
+    Resolve {
+        /// The question's name.
+        resolve: ResolveId,
+        /// What to ask.
+        question: Question,
     },
     /// Listen on an address. Answer with `handle_listening` for each address bound, or `handle_listen_failed`.
     Listen {

@@ -41,6 +41,7 @@ mod message;
 mod node;
 mod peer;
 mod protocols;
+mod report;
 mod service;
 mod view;
 
@@ -55,16 +56,18 @@ pub use message::{ToControl, ToLink};
 pub use multiaddr::{self, Multiaddr};
 pub use node::Node;
 pub use peer::{IdentifyError, Info, NoPeerId, PeerInfo};
-pub use protocols::{HandlerId, Protocols};
+pub use protocols::{HandlerId, Open, Protocols};
 pub use sanswarm_connection::transcript;
 pub use sanswarm_connection::{
-    CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, Open, OpenError,
+    CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, OpenError,
     ReadError, Refusal, RefusalCause, Security, SigningError, Stage, Stats, WriteError,
 };
 pub use sanswarm_multistream::ProtocolName;
 pub use sanswarm_swarm::{
-    AttemptFailure, ConnId, Denied, DialError, Limits as SwarmLimits, ListenError, Security as TransportSecurity,
-    Transport, TransportError,
+    Answer, AttemptFailure, Carrier, CloseReason as CloseRule, ConnId, Denied, DialError, Family, Gate, KeepId,
+    Kind as AddressKind, Known, Limits as SwarmLimits, ListenError, Network, PeerRecord, Prospect, Prospects, Question,
+    Ranker, Reach, RecordError, ResolveId, Security as TransportSecurity, SnapshotError, Source, Start, Subject,
+    Transport, TransportError, Visit, rank,
 };
 pub use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 pub use service::PingError;

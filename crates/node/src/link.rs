@@ -11,11 +11,12 @@ use libp2p_identity::PeerId;
 use sanswarm_connection as connection;
 use sanswarm_connection::Connection;
 use sanswarm_identify as identify;
-use sanswarm_swarm::ConnId;
+use sanswarm_swarm::{ConnId, Gate};
 use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, SendBuf};
 
 use crate::{
-    CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, ReadError, StreamId, ToControl, ToLink, WriteError,
+    CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, Protocols, ReadError, StreamId, ToControl, ToLink,
+    WriteError,
     message::{ToControlKind, ToLinkKind},
     protocols::Handlers,
     service::{Kind, Service},
@@ -24,9 +25,13 @@ use crate::{
 
 mod services;
 mod streams;
+mod usage;
 
 /// Streams of ping and identify at once. What a peer opens beyond is reset. Stops: services as free memory.
 const SERVICES_MAX: usize = 16;
+
+/// Requests that wait at once for what a peer says that it speaks. Further ones fail.
+const WAITING_MAX: usize = 256;
 
 /// One connection of a node. It shares nothing with its [`Control`](crate::Control) and can live on another thread.
 ///
@@ -46,6 +51,8 @@ pub struct Link {
     /// Services that have something to send.
     due: VecDeque<connection::StreamId>,
     requests: BTreeMap<connection::StreamId, OpenId>,
+    /// Requests that wait for what the peer says that it speaks.
+    waiting: Vec<(OpenId, Protocols)>,
     /// Streams that were told open before the agreement.
     early: BTreeSet<connection::StreamId>,
     ping: Option<connection::StreamId>,
@@ -61,6 +68,7 @@ pub struct Link {
     /// Identify has not been told of, and this is when it is told without a message.
     identify_until: Option<Instant>,
     identified: bool,
+    usage: usage::Usage,
     events: VecDeque<Event>,
     to_control: VecDeque<ToControl>,
     ended: bool,
@@ -72,6 +80,7 @@ pub struct Link {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) handlers: Arc<Handlers>,
+    pub(crate) gate: Gate,
     pub(crate) info: Arc<identify::Info>,
     /// The peer's address, as identify tells it.
     pub(crate) observed: Bytes,
@@ -96,6 +105,7 @@ impl Link {
             services: BTreeMap::new(),
             due: VecDeque::new(),
             requests: BTreeMap::new(),
+            waiting: Vec::new(),
             early: BTreeSet::new(),
             ping: None,
             ping_is_open: false,
@@ -105,6 +115,7 @@ impl Link {
             next_ping: None,
             identify_until: None,
             identified: false,
+            usage: usage::Usage::default(),
             events: VecDeque::new(),
             to_control: VecDeque::new(),
             ended: false,
@@ -162,7 +173,10 @@ impl Link {
             }
             match self.conn.poll_event(now, recv) {
                 Ok(Some(event)) => self.handle_event(now, event),
-                Ok(None) => return None,
+                Ok(None) => {
+                    self.tell_usage(now);
+                    return None;
+                }
                 Err(_) if self.ended => return None,
                 Err(error) => self.end(now, Err(error)),
             }
@@ -194,7 +208,7 @@ impl Link {
             Kind::Ping(pinger) => pinger.poll_timeout(),
             _ => None,
         });
-        [at(self.next_ping, "next ping"), at(self.identify_until, "identify"), pinger]
+        [at(self.next_ping, "next ping"), at(self.identify_until, "identify"), at(self.usage.until, "unused"), pinger]
             .into_iter()
             .fold(self.conn.poll_timeout(), Deadline::sooner)
     }
@@ -214,6 +228,7 @@ impl Link {
                 self.ping_failed(PingError::Echo(error));
             }
         }
+        self.tell_usage(now);
         if self.next_ping.is_some_and(|at| at <= now) {
             self.next_ping = self.setup.ping_interval.map(|interval| now + interval);
             self.start_ping(now);

@@ -38,9 +38,15 @@ pub struct ToControl(pub(crate) ToControlKind);
 
 #[derive(Clone, Debug)]
 pub(crate) enum ToControlKind {
-    Ready { peer: PeerId, security: Option<Security>, muxer: Muxer },
+    Ready {
+        peer: PeerId,
+        security: Option<Security>,
+        muxer: Muxer,
+    },
     Identified(Result<Info, IdentifyError>),
     Changed(Info),
     Pong(Result<Duration, PingError>),
+    /// How many streams of the application's there are, told when it becomes none or some.
+    Streams(usize),
     Closed(Result<CloseReason, connection::Error>),
 }

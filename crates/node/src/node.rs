@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
+use sanswarm_multistream::ProtocolName;
 use sanswarm_swarm::{ConnId, ListenError};
 use sanswarm_wire::{Instant, RecvBuf, SendBuf};
 
@@ -13,7 +14,9 @@ use crate::{
     SigningError, Stats, StreamId, SwarmView, WriteError,
 };
 
+mod book;
 mod driver;
+mod policy;
 
 /// A node for whoever has the sockets: feed it bytes and facts, poll it for events, actions and bytes.
 ///
@@ -99,6 +102,14 @@ impl Node {
         self.control.set_stream_handler(protocols)
     }
 
+    /// Takes inbound streams of all protocols that `accepts` accepts. See [`Control::set_stream_handler_where`].
+    pub fn set_stream_handler_where(
+        &mut self,
+        accepts: impl Fn(&ProtocolName) -> bool + Send + Sync + 'static,
+    ) -> HandlerId {
+        self.control.set_stream_handler_where(accepts)
+    }
+
     /// Takes a handler away: streams of its protocols are refused from now on. Returns whether it was there.
     pub fn remove_stream_handler(&mut self, handler: HandlerId) -> bool {
         self.control.remove_stream_handler(handler)
@@ -137,7 +148,7 @@ impl Node {
         self.control.info(peer)
     }
 
-    /// The connections of a peer, the oldest first.
+    /// The connections of a peer, the best first: new streams take it.
     pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
         self.control.connections(peer)
     }

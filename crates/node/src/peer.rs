@@ -63,7 +63,7 @@ pub struct Info {
     pub listen_addrs: Vec<Multiaddr>,
     /// The address that it sees of us.
     pub observed_addr: Option<Multiaddr>,
-    /// Its signed peer record, not yet checked.
+    /// Its signed peer record, as it came: [`PeerRecord::open`](crate::PeerRecord::open) checks it.
     pub signed_peer_record: Option<Bytes>,
 }
 

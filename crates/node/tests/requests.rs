@@ -292,3 +292,85 @@ fn a_request_to_whom_we_are_just_being_connected_by_needs_no_second_connection()
     assert_eq!((net.users[A].answers(ours), net.users[B].answers(theirs)), (1, 1));
     assert!(net.users[A].opened(ours).is_some() && net.users[B].opened(theirs).is_some());
 }
+
+#[test]
+fn a_stream_of_known_names_only_waits_for_what_the_peer_lists() {
+    let mut net = Net::new(2);
+    net.latency = millis(20);
+    let (info, now) = (net.users[B].info(), net.now);
+    // The race: asked for before anything is known of the peer.
+    let ask = |net: &mut Net, names: [ProtocolName; 2]| {
+        net.users[A].node.open_stream_with(now, names, info.clone(), Open::KnownOnly)
+    };
+    let (good, bad) = (ask(&mut net, [CHAT, ECHO]), ask(&mut net, [CHAT, ProtocolName::from_static("/none")]));
+    net.run();
+    let user = &net.users[A];
+    let ready = user.position(|e| matches!(e, Event::PeerReady { .. })).unwrap();
+    let opened = user.position(|e| matches!(e, Event::Opened { request: Some(r), .. } if *r == good)).unwrap();
+    assert!(ready < opened, "it waited");
+    assert_eq!(user.failure(bad).code(), "not-listed");
+    assert_eq!(user.count(|e| matches!(e, Event::PeerReady { .. })), 1);
+    // Now that it is known: at once, both ways.
+    let (good, bad) = (ask(&mut net, [CHAT, ECHO]), ask(&mut net, [CHAT, ProtocolName::from_static("/none")]));
+    while net.round() {}
+    net.users[A].stream(good);
+    assert_eq!(net.users[A].failure(bad).code(), "not-listed");
+}
+
+#[test]
+fn known_names_only_of_a_peer_that_never_tells_fail_with_peer_ready() {
+    let mut net = Net::new(1);
+    net.connect_hand(|| Hand::serves(&["/echo/1.0.0", IDENTIFY], None, false));
+    let now = net.now;
+    let request = net.users[A].node.open_stream_with(now, ECHO, peer(9), Open::KnownOnly);
+    net.pass(secs(4));
+    assert_eq!(net.users[A].answers(request), 0, "it may tell yet");
+    net.pass(secs(20));
+    let user = &net.users[A];
+    assert_eq!(user.failure(request).code(), "not-listed");
+    assert_eq!(user.count(|e| matches!(e, Event::PeerReady { .. })), 1);
+    assert_eq!(user.answers(request), 1);
+}
+
+#[test]
+fn so_many_requests_wait_and_all_are_answered_when_the_connection_ends() {
+    let mut net = Net::new(1);
+    net.connect_hand(|| Hand::serves(&[IDENTIFY], None, false));
+    let now = net.now;
+    let ask = |net: &mut Net| net.users[A].node.open_stream_with(now, ECHO, peer(9), Open::KnownOnly);
+    let requests: Vec<_> = (0..257).map(|_| ask(&mut net)).collect();
+    net.run();
+    assert_eq!(net.users[A].failure(requests[256]).code(), "not-listed");
+    net.users[A].node.disconnect(now, peer(9));
+    net.pass(secs(2));
+    for request in &requests[..256] {
+        assert_eq!(net.users[A].failure(*request).code(), "closed");
+        assert_eq!(net.users[A].answers(*request), 1);
+    }
+}
+
+#[test]
+fn handlers_by_predicate_take_what_has_no_handler_of_its_own() {
+    let mut net = Net::new(2);
+    let name = |text: &'static str| ProtocolName::from_static(text);
+    let any_chat = net.users[B].node.set_stream_handler_where(|name| name.as_str().starts_with("/chat/"));
+    let own = net.users[B].node.set_stream_handler(name("/chat/2"));
+    let handler_of = |net: &mut Net, text: &'static str| {
+        let request = net.open(name(text));
+        net.run();
+        net.users[A].opened(request)?;
+        net.users[B].events.iter().rev().find_map(|event| match event {
+            Event::Opened { handler, protocol, .. } if protocol.as_str() == text => *handler,
+            _ => None,
+        })
+    };
+    assert_eq!(handler_of(&mut net, "/chat/1"), Some(any_chat));
+    assert_eq!(handler_of(&mut net, "/chat/2"), Some(own));
+    assert_eq!(handler_of(&mut net, "/talk/1"), None);
+    assert!(net.users[B].node.remove_stream_handler(own));
+    assert_eq!(handler_of(&mut net, "/chat/2"), Some(any_chat), "the predicate's now");
+    let late = net.users[B].node.set_stream_handler_where(|name| name.as_str() != "/none");
+    assert_eq!(handler_of(&mut net, "/chat/3"), Some(any_chat), "set first");
+    assert!(net.users[B].node.remove_stream_handler(any_chat) && !net.users[B].node.remove_stream_handler(any_chat));
+    assert_eq!(handler_of(&mut net, "/chat/4"), Some(late));
+}

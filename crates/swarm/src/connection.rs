@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::{Instant, Key, Role};
 
-use crate::CloseReason;
+use crate::{CloseReason, Kind};
 
 /// The name of a connection, or of an attempt at one. Never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,25 @@ pub struct ConnInfo {
     pub local: Option<Multiaddr>,
 }
 
+/// How good a connection is among those of its peer, the best first: direct before relayed; then those that the end with
+/// the smaller peer id has dialled, which both ends know; then the older ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    relayed: bool,
+    dialled_by_larger: bool,
+    serial: u64,
+}
+
+impl Rank {
+    pub(crate) fn new(local: &PeerId, info: &ConnInfo, serial: u64) -> Self {
+        let (dialer, listener) = match info.role {
+            Role::Dialer => (local, &info.peer),
+            Role::Listener => (&info.peer, local),
+        };
+        Self { relayed: Kind::of(&info.address).relayed, dialled_by_larger: dialer > listener, serial }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Conn {
     Pending(Pending),
@@ -70,15 +89,27 @@ pub(crate) struct Pending {
 pub(crate) struct Ready {
     pub(crate) info: ConnInfo,
     /// Its place among the connections of its peer.
-    pub(crate) serial: u64,
+    pub(crate) key: Rank,
+    /// Streams of the application's.
+    pub(crate) streams: usize,
+    /// Since when it has none.
+    pub(crate) idle_since: Instant,
+    /// When it is looked at for that.
+    pub(crate) idle_timer: Option<Instant>,
+    /// Bytes that it counts.
+    pub(crate) memory: usize,
     pub(crate) closing: Option<CloseReason>,
 }
 
 /// What the swarm knows of a peer while it has a connection or a dial.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
-    /// Ready connections that are not closing, by age.
-    pub(crate) conns: BTreeMap<u64, ConnId>,
+    /// Ready connections that are not closing, the best first.
+    pub(crate) conns: BTreeMap<Rank, ConnId>,
+    /// How many wish that it stay connected.
+    pub(crate) keeps: usize,
+    /// It is not trimmed.
+    pub(crate) protected: bool,
     /// The plan to reach it.
     pub(crate) plan: Option<Key>,
 }

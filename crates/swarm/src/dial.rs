@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::{Instant, Key};
 
-use crate::{ConnId, Denied, Security, TransportError};
+use crate::{ConnId, Denied, Prospect, Reach, Security, TransportError};
 
 /// The name of a dial. Never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,15 @@ pub enum DialError {
     },
     /// By [`Swarm::cancel`](crate::Swarm::cancel).
     Cancelled,
+    /// The peer could not be reached shortly before, and no address is given that was not tried then.
+    BackOff {
+        /// How long it rests.
+        left: Duration,
+    },
+    /// The peer is on the list of those who are kept out, or not on that of those who may come in.
+    Blocked,
+    /// The swarm is shutting down.
+    ShuttingDown,
     /// A limit is reached.
     Limit {
         /// The field of [`Limits`](crate::Limits).
@@ -53,6 +62,9 @@ impl fmt::Display for DialError {
             Self::AllFailed => write!(f, "every attempt failed"),
             Self::TimedOut { limit } => write!(f, "no connection within {limit:?}"),
             Self::Cancelled => write!(f, "cancelled"),
+            Self::Blocked => write!(f, "the peer is kept out by a list"),
+            Self::ShuttingDown => write!(f, "the node is shutting down"),
+            Self::BackOff { left } => write!(f, "it failed shortly before and rests for {left:.1?}"),
             Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
         }
     }
@@ -83,6 +95,8 @@ impl fmt::Display for Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AttemptFailure {
+    /// The name in the address was not resolved. [`TransportError::NotFound`]: it has no address, or none of this peer.
+    Resolve(TransportError),
     /// There is no socket.
     Transport(TransportError),
     /// Security or muxer failed. The layer above knows how, by the attempt's connection.
@@ -109,6 +123,29 @@ pub enum AttemptFailure {
     Abandoned,
     /// No transport has addresses of this shape. It was not tried.
     NoTransport,
+    /// No host can have this address; or it is a private one, and this host is on no private network. It was not tried.
+    Unroutable {
+        /// From where it could be reached.
+        reach: Reach,
+    },
+    /// It failed shortly before. It was not tried.
+    BackOff {
+        /// How long it rests.
+        left: Duration,
+        /// How often it has failed in a row.
+        failures: u32,
+    },
+    /// Nobody ever answers over this transport from here, and there are other addresses. It was not tried.
+    BlackHole,
+    /// The caller's ranker left it out. It was not tried.
+    LeftOut,
+    /// A list keeps the peer or its network out.
+    Blocked,
+    /// The caller's gate is against it.
+    Gate {
+        /// What the gate said.
+        reason: &'static str,
+    },
     /// A limit is reached. Where it is `addresses_per_dial`, this address and those behind it were not tried.
     Limit {
         /// The field of [`Limits`](crate::Limits).
@@ -119,13 +156,27 @@ pub enum AttemptFailure {
 }
 
 impl AttemptFailure {
+    /// Whether it is a fault of the address or of the peer, and not of ours.
+    pub(crate) const fn is_fault(self) -> bool {
+        match self {
+            Self::Transport(error) | Self::Resolve(error) => !matches!(
+                error,
+                TransportError::NoDescriptors | TransportError::PermissionDenied | TransportError::Unsupported
+            ),
+            Self::Upgrade | Self::WrongPeer { .. } | Self::Ourselves | Self::TimedOut => true,
+            _ => false,
+        }
+    }
+
     /// The failure of an attempt that `got` answered.
     pub(crate) const fn denied(denied: Denied, got: PeerId) -> Self {
         match denied {
             Denied::Limit { name, value } => Self::Limit { name, value },
             Denied::WrongPeer { expected } => Self::WrongPeer { expected, got },
             Denied::Ourselves => Self::Ourselves,
-            Denied::Unknown => Self::Abandoned,
+            Denied::Blocked => Self::Blocked,
+            Denied::Gate { reason } => Self::Gate { reason },
+            Denied::Unknown | Denied::ShuttingDown => Self::Abandoned,
         }
     }
 }
@@ -133,7 +184,7 @@ impl AttemptFailure {
 impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport(error) => error.fmt(f),
+            Self::Transport(error) | Self::Resolve(error) => error.fmt(f),
             Self::Upgrade => write!(f, "the upgrade failed"),
             Self::WrongPeer { expected, got } => write!(f, "peer {got} answered instead of {expected}"),
             Self::WrongPeerInAddress { expected, got } => write!(f, "the address is of peer {got}, not of {expected}"),
@@ -141,6 +192,17 @@ impl fmt::Display for AttemptFailure {
             Self::TimedOut => write!(f, "not ready in time"),
             Self::Abandoned => write!(f, "the dial ended first"),
             Self::NoTransport => write!(f, "no transport for such an address"),
+            Self::Unroutable { reach: Reach::Private } => {
+                write!(f, "a private address, and this host is on no private network")
+            }
+            Self::Unroutable { .. } => write!(f, "no host can be reached at such an address"),
+            Self::BackOff { left, failures } => {
+                write!(f, "failed {failures} times in a row and rests for {left:.1?}")
+            }
+            Self::BlackHole => write!(f, "nobody ever answers over this transport from here"),
+            Self::LeftOut => write!(f, "left out by the ranker"),
+            Self::Blocked => write!(f, "kept out by a list"),
+            Self::Gate { reason } => write!(f, "refused by the gate: {reason}"),
             Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
         }
     }
@@ -153,6 +215,19 @@ pub(crate) struct Dial {
     pub(crate) deadline: Instant,
 }
 
+/// An address that is to be tried.
+#[derive(Debug)]
+pub(crate) struct Untried {
+    pub(crate) prospect: Prospect,
+    pub(crate) security: Security,
+    /// Who must be there.
+    pub(crate) expected: Option<PeerId>,
+    /// How long after the start of the one before.
+    pub(crate) gap: Duration,
+    /// It goes where nobody ever answers, to see whether somebody does now.
+    pub(crate) probes: bool,
+}
+
 /// The attempts that dials to one peer share.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -161,7 +236,9 @@ pub(crate) struct Plan {
     /// All addresses so far, to know repetitions.
     pub(crate) seen: BTreeSet<Multiaddr>,
     /// Addresses to be tried, in order.
-    pub(crate) untried: VecDeque<(Multiaddr, Security)>,
+    pub(crate) untried: VecDeque<Untried>,
+    /// Questions to the name service that have no answer yet.
+    pub(crate) resolving: Vec<Key>,
     /// Attempts under way, at most `dials_per_peer`.
     pub(crate) active: Vec<Key>,
     pub(crate) attempts: Vec<Attempt>,
@@ -182,6 +259,7 @@ impl Plan {
             dials: BTreeSet::new(),
             seen: BTreeSet::new(),
             untried: VecDeque::new(),
+            resolving: Vec::new(),
             active: Vec::new(),
             attempts: Vec::new(),
             last: now,

@@ -1,24 +1,26 @@
-//! How a swarm dials.
+//! How a swarm dials: what is asked for, and how it is answered.
 
 use core::time::Duration;
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
-use sanswarm_wire::{Instant, Key, Role};
+use sanswarm_wire::{Instant, Key};
 
 use crate::{
     Action, Attempt, AttemptFailure, CloseReason, ConnId, DialError, DialId, Event, Swarm,
     address::split_peer,
-    connection::{Conn, Pending},
+    backoff::Resting,
+    connection::Conn,
     dial::{Dial, Plan},
     swarm::Losers,
     timer::Timer,
 };
 
 impl Swarm {
-    /// Asks for a connection to a peer: one that is there, or the first that becomes ready of those tried in the order
-    /// of the addresses. With `peer` unknown it is the peer that the first address with a trailing `/p2p/…` names; if
-    /// there is none, whoever answers.
+    /// Asks for a connection to a peer: one that is there, or the first that becomes ready of those that the
+    /// [`Ranker`](crate::Ranker) has tried. With `peer` unknown it is the peer that the first address with a trailing
+    /// `/p2p/…` names; if there is none, whoever answers. Behind the addresses given come those that
+    /// are remembered of the peer.
     ///
     /// Exactly one answer follows, [`Event::Dialed`] or [`Event::DialFailed`].
     pub fn dial(&mut self, now: Instant, peer: Option<PeerId>, addrs: &[Multiaddr]) -> DialId {
@@ -26,8 +28,11 @@ impl Swarm {
         let peer = peer.or_else(named);
         let deadline = now + self.limits.dial;
         let dial = self.dials.insert(Dial { plan: None, deadline });
-        if let Some(answer) = self.answer_at_once(DialId(dial), peer, addrs) {
+        if let Some(answer) = self.answer_at_once(now, DialId(dial), peer, addrs) {
             self.dials.remove(dial);
+            if let Event::Dialed { conn, .. } = answer {
+                self.handle_used(now, conn);
+            }
             self.events.push_back(answer);
             return DialId(dial);
         }
@@ -38,23 +43,50 @@ impl Swarm {
         DialId(dial)
     }
 
-    fn answer_at_once(&self, dial: DialId, peer: Option<PeerId>, addrs: &[Multiaddr]) -> Option<Event> {
+    fn answer_at_once(&self, now: Instant, dial: DialId, peer: Option<PeerId>, addrs: &[Multiaddr]) -> Option<Event> {
         let known = peer.and_then(|peer| self.peers.get(&peer));
         let live = known.and_then(|known| known.conns.values().next());
-        if let (Some(conn), Some(peer)) = (live, peer) {
+        if let (Some(conn), Some(peer), None) = (live, peer, &self.shutdown) {
             return Some(Event::Dialed { dial, conn: *conn, peer });
         }
         let limit = self.limits.dials;
-        let cause = if peer == Some(self.local) {
+        let cause = if self.shutdown.is_some() {
+            DialError::ShuttingDown
+        } else if peer == Some(self.local) {
             DialError::Ourselves
+        } else if peer.is_some_and(|peer| self.lists.check_peer(peer).is_err()) {
+            DialError::Blocked
         } else if self.dials.len() > limit {
             DialError::Limit { name: "dials", value: limit }
-        } else if addrs.is_empty() && known.is_none() {
+        } else if known.is_some_and(|known| known.plan.is_some()) {
+            return None;
+        } else if addrs.is_empty() && !peer.is_some_and(|peer| self.book.knows_address(now, &peer)) {
             DialError::NoAddresses
+        } else if let Some(left) = self.peer_rests(now, peer, addrs) {
+            DialError::BackOff { left }
         } else {
             return None;
         };
         Some(Event::DialFailed { dial, peer, cause, attempts: Vec::new() })
+    }
+
+    /// How long a peer still rests, unless an address is given that has not failed yet.
+    fn peer_rests(&self, now: Instant, peer: Option<PeerId>, addrs: &[Multiaddr]) -> Option<Duration> {
+        let (left, _) = self.backoffs.left(now, &Resting::Peer(peer?))?;
+        let is_new = |address: &Multiaddr| self.backoffs.failures(&Resting::Address(peer, split_peer(address).0)) == 0;
+        let has_new = addrs.iter().take(self.limits.addresses_per_dial).any(is_new);
+        (!has_new).then_some(left)
+    }
+
+    /// Forgets what has failed about a peer at these addresses, so that the next dial tries them at once: for a user
+    /// who says "again".
+    pub fn forgive(&mut self, peer: Option<PeerId>, addrs: &[Multiaddr]) {
+        if let Some(peer) = peer {
+            self.backoffs.success(&Resting::Peer(peer));
+        }
+        for address in addrs.iter().take(self.limits.addresses_per_dial) {
+            self.backoffs.success(&Resting::Address(peer, split_peer(address).0));
+        }
     }
 
     /// Gives a dial up: it is answered with [`DialError::Cancelled`]. Others that have joined it go on. Returns whether
@@ -67,7 +99,6 @@ impl Swarm {
 
     /// Adds a dial and its addresses to a plan, and goes on with the plan.
     fn join(&mut self, now: Instant, key: Key, dial: Key, addrs: &[Multiaddr]) {
-        self.add_addresses(key, addrs);
         if let Some(dial) = self.dials.get_mut(dial) {
             dial.plan = Some(key);
         }
@@ -76,118 +107,15 @@ impl Swarm {
         if let Some(peer) = plan.peer {
             self.peers.entry(peer).or_default().plan = Some(key);
         }
-        if plan.active.is_empty() && plan.turn.is_none() {
-            self.try_next(now, key);
-        } else {
-            self.arm(key);
-        }
-    }
-
-    /// Sets when the next address of a plan is to be tried, if there is one and time is what it waits for.
-    fn arm(&mut self, key: Key) {
-        let Some(plan) = self.plans.get_mut(key) else { return };
-        let is_full = plan.active.len() >= self.limits.dials_per_peer.max(1);
-        if plan.untried.is_empty() || is_full || plan.stagger.is_some() || plan.turn.is_some() {
-            return;
-        }
-        let at = plan.last + self.limits.stagger;
-        plan.stagger = Some(at);
-        self.timers.set(at, Timer::Stagger(key));
-    }
-
-    fn add_addresses(&mut self, key: Key, addrs: &[Multiaddr]) {
-        let limit = self.limits.addresses_per_dial;
-        for given in addrs {
-            let (address, named) = split_peer(given);
-            let security = self.security(&address);
-            let Some(plan) = self.plans.get_mut(key) else { return };
-            let wrong = plan.peer.zip(named).filter(|(expected, got)| expected != got);
-            let known = if wrong.is_some() { given } else { &address };
-            if plan.seen.contains(known) {
-                continue;
-            }
-            if plan.seen.len() >= limit {
-                if !plan.cut {
-                    plan.cut = true;
-                    plan.skip(address, AttemptFailure::Limit { name: "addresses_per_dial", value: limit });
-                }
-                return;
-            }
-            plan.seen.insert(known.clone());
-            match (wrong, security) {
-                (Some((expected, got)), _) => {
-                    plan.skip(given.clone(), AttemptFailure::WrongPeerInAddress { expected, got });
-                }
-                (None, None) => plan.skip(address, AttemptFailure::NoTransport),
-                (None, Some(security)) => plan.untried.push_back((address, security)),
-            }
-        }
-    }
-
-    /// Tries the next address of a plan, if there is one and there is room; without one and with no attempt under way
-    /// the plan has failed.
-    pub(crate) fn try_next(&mut self, now: Instant, key: Key) {
-        let Some(plan) = self.plans.get_mut(key) else { return };
-        if let Some(at) = plan.stagger.take() {
-            self.timers.unset(at, Timer::Stagger(key));
-        }
-        if plan.untried.is_empty() && plan.active.is_empty() {
-            return self.fail(key);
-        }
-        if plan.active.len() >= self.limits.dials_per_peer.max(1) || plan.turn.is_some() {
-            return;
-        }
-        if self.pending_outbound >= self.limits.pending_outbound {
-            if !plan.untried.is_empty() {
-                let turn = self.next_serial();
-                self.queue.insert(turn, key);
-                if let Some(plan) = self.plans.get_mut(key) {
-                    plan.turn = Some(turn);
-                }
-            }
-            return;
-        }
-        let Some((address, security)) = plan.untried.pop_front() else { return };
-        let (peer, deadline) = (plan.peer, now + self.limits.attempt);
-        self.pending_outbound += 1;
-        let conn = self.conns.insert(Conn::Pending(Pending {
-            role: Role::Dialer,
-            address: address.clone(),
-            local: None,
-            connected: false,
-            plan: Some(key),
-            expected: peer,
-            since: now,
-            deadline,
-        }));
-        plan.active.push(conn);
-        plan.last = now;
-        self.timers.set(deadline, Timer::Ready(conn));
-        self.arm(key);
-        self.actions.push_back(Action::Dial { conn: ConnId(conn), address, peer, security });
-    }
-
-    /// Lets plans go on that waited for room among all attempts.
-    pub(crate) fn wake(&mut self, now: Instant) {
-        while self.pending_outbound < self.limits.pending_outbound {
-            let Some((_, key)) = self.queue.pop_first() else { return };
-            if let Some(plan) = self.plans.get_mut(key) {
-                plan.turn = None;
-            }
-            self.try_next(now, key);
-        }
-    }
-
-    /// Takes a connection out of its plan's attempts.
-    pub(crate) fn leave_plan(&mut self, key: Key, conn: ConnId) {
-        if let Some(plan) = self.plans.get_mut(key) {
-            plan.active.retain(|active| *active != conn.0);
-        }
+        let peer = plan.peer;
+        let known = peer.map(|peer| self.book.addresses(now, &peer)).unwrap_or_default();
+        let known: Vec<_> = known.into_iter().map(|(address, _)| address.clone()).collect();
+        self.add_addresses(now, key, addrs.iter().chain(&known));
     }
 
     /// A connection answers all dials of a plan, if there is such a plan yet.
-    pub(crate) fn answer(&mut self, key: Key, conn: ConnId, peer: PeerId, losers: Losers) {
-        let Some(plan) = self.end_plan(key, losers) else { return };
+    pub(crate) fn answer(&mut self, now: Instant, key: Key, conn: ConnId, peer: PeerId, losers: Losers) {
+        let Some(plan) = self.end_plan(now, key, losers) else { return };
         for dial in plan.dials {
             self.forget_dial(dial);
             self.events.push_back(Event::Dialed { dial: DialId(dial), conn, peer });
@@ -195,8 +123,11 @@ impl Swarm {
     }
 
     /// All attempts of a plan have failed.
-    fn fail(&mut self, key: Key) {
-        let Some(plan) = self.end_plan(key, Losers::Close) else { return };
+    pub(crate) fn fail(&mut self, now: Instant, key: Key) {
+        let Some(plan) = self.end_plan(now, key, Losers::Close) else { return };
+        if plan.attempts.iter().any(|attempt| attempt.failure.is_fault()) {
+            self.peer_failed(now, plan.peer);
+        }
         for dial in plan.dials {
             self.forget_dial(dial);
             let (peer, attempts) = (plan.peer, plan.attempts.clone());
@@ -206,6 +137,13 @@ impl Swarm {
                 cause: DialError::AllFailed,
                 attempts,
             });
+        }
+    }
+
+    fn peer_failed(&mut self, now: Instant, peer: Option<PeerId>) {
+        if let Some(peer) = peer {
+            let lot = self.lot();
+            self.backoffs.fail(now, Resting::Peer(peer), &self.limits, lot);
         }
     }
 
@@ -219,7 +157,10 @@ impl Swarm {
         let (peer, last) = (plan.peer, plan.dials.is_empty());
         self.events.push_back(Event::DialFailed { dial: DialId(dial), peer, cause, attempts });
         if last {
-            self.end_plan(key, Losers::Close);
+            if matches!(cause, DialError::TimedOut { .. }) {
+                self.peer_failed(now, peer);
+            }
+            self.end_plan(now, key, Losers::Close);
             self.wake(now);
         }
     }
@@ -235,11 +176,16 @@ impl Swarm {
             }
             Conn::Ready(_) => None,
         });
-        let untried = plan.untried.iter().map(|(address, _)| {
-            let (address, elapsed) = (address.clone(), Duration::ZERO);
+        let resolving = plan.resolving.iter().filter_map(|key| {
+            let resolve = self.resolves.get(*key)?;
+            let (address, elapsed) = (resolve.address.clone(), now.since(resolve.since));
+            Some(Attempt { conn: None, address, failure, elapsed })
+        });
+        let untried = plan.untried.iter().map(|untried| {
+            let (address, elapsed) = (untried.prospect.address.clone(), Duration::ZERO);
             Attempt { conn: None, address, failure, elapsed }
         });
-        plan.attempts.iter().cloned().chain(active).chain(untried).collect()
+        plan.attempts.iter().cloned().chain(active).chain(resolving).chain(untried).collect()
     }
 
     fn forget_dial(&mut self, key: Key) {
@@ -248,14 +194,19 @@ impl Swarm {
         }
     }
 
-    /// Ends a plan and its attempts.
-    fn end_plan(&mut self, key: Key, losers: Losers) -> Option<Plan> {
+    /// Ends a plan, its attempts and its questions.
+    fn end_plan(&mut self, now: Instant, key: Key, losers: Losers) -> Option<Plan> {
         let plan = self.plans.remove(key)?;
         if let Some(at) = plan.stagger {
             self.timers.unset(at, Timer::Stagger(key));
         }
         if let Some(turn) = plan.turn {
             self.queue.remove(&turn);
+        }
+        for key in &plan.resolving {
+            if let Some(resolve) = self.resolves.remove(*key) {
+                self.timers.unset(resolve.deadline, Timer::Resolve(*key));
+            }
         }
         if let Some(id) = plan.peer {
             if let Some(peer) = self.peers.get_mut(&id) {
@@ -264,19 +215,27 @@ impl Swarm {
             self.forget_idle_peer(id);
         }
         for conn in &plan.active {
-            let Some(Conn::Pending(pending)) = self.conns.get_mut(*conn) else { continue };
-            let (connected, deadline) = (pending.connected, pending.deadline);
-            if connected && losers == Losers::Spare {
-                pending.plan = None;
-                continue;
-            }
-            self.conns.remove(*conn);
-            self.timers.unset(deadline, Timer::Ready(*conn));
-            self.count_pending_less(Role::Dialer);
-            let conn = ConnId(*conn);
-            let close = Action::Close { conn, reason: CloseReason::Abandoned };
-            self.actions.push_back(if connected { close } else { Action::Abandon { conn } });
+            self.end_attempt(now, *conn, losers);
         }
         Some(plan)
+    }
+
+    /// Ends an attempt of a plan that is no more.
+    fn end_attempt(&mut self, now: Instant, key: Key, losers: Losers) {
+        match self.conns.get_mut(key) {
+            Some(Conn::Pending(pending)) if pending.connected && losers == Losers::Spare => {
+                pending.plan = None;
+                return;
+            }
+            Some(Conn::Pending(_)) => {}
+            _ => return,
+        }
+        let Some(Conn::Pending(pending)) = self.conns.remove(key) else { return };
+        self.timers.unset(pending.deadline, Timer::Ready(key));
+        self.count_pending_less(&pending);
+        self.note_result(now, &pending, AttemptFailure::Abandoned);
+        let conn = ConnId(key);
+        let close = Action::Close { conn, reason: CloseReason::Abandoned };
+        self.actions.push_back(if pending.connected { close } else { Action::Abandon { conn } });
     }
 }

@@ -1,6 +1,6 @@
 //! Why something was refused, closed, or could not be connected.
 
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use libp2p_identity::PeerId;
 
@@ -70,6 +70,15 @@ pub enum Denied {
     },
     /// The other end is this node.
     Ourselves,
+    /// A list keeps the peer or its network out.
+    Blocked,
+    /// The caller's gate is against it.
+    Gate {
+        /// What the gate said.
+        reason: &'static str,
+    },
+    /// The swarm is shutting down.
+    ShuttingDown,
     /// The swarm has given the connection up already, or never knew it.
     Unknown,
 }
@@ -80,6 +89,9 @@ impl fmt::Display for Denied {
             Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
             Self::WrongPeer { expected } => write!(f, "another peer answered than {expected}"),
             Self::Ourselves => write!(f, "the other end is this node itself"),
+            Self::Blocked => write!(f, "kept out by a list"),
+            Self::Gate { reason } => write!(f, "refused by the gate: {reason}"),
+            Self::ShuttingDown => write!(f, "the node is shutting down"),
             Self::Unknown => write!(f, "the connection was given up already"),
         }
     }
@@ -99,6 +111,20 @@ pub enum CloseReason {
     TimedOut,
     /// It may not stay.
     Denied(Denied),
+    /// It had no stream for so long.
+    Idle {
+        /// [`Limits::idle`](crate::Limits::idle).
+        after: Duration,
+    },
+    /// There is a better connection to the same peer.
+    Surplus,
+    /// There were too many connections, and this one was idle for longest.
+    Trimmed {
+        /// Down to how many: [`Limits::low_water`](crate::Limits::low_water).
+        low_water: usize,
+    },
+    /// The swarm is shutting down.
+    Shutdown,
 }
 
 impl fmt::Display for CloseReason {
@@ -108,6 +134,10 @@ impl fmt::Display for CloseReason {
             Self::Abandoned => write!(f, "its dial needs it no more"),
             Self::TimedOut => write!(f, "not ready in time"),
             Self::Denied(denied) => denied.fmt(f),
+            Self::Idle { after } => write!(f, "idle for {after:?}"),
+            Self::Surplus => write!(f, "there is a better connection to this peer"),
+            Self::Trimmed { low_water } => write!(f, "too many connections: trimmed down to {low_water}"),
+            Self::Shutdown => write!(f, "the node is shutting down"),
         }
     }
 }
@@ -120,6 +150,8 @@ pub enum ListenError {
     NoTransport,
     /// The swarm listens there, or tries to.
     Duplicate,
+    /// The swarm is shutting down.
+    ShuttingDown,
     /// A limit is reached.
     Limit {
         /// The field of [`Limits`](crate::Limits).
@@ -133,6 +165,7 @@ impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTransport => write!(f, "no transport listens on such an address"),
+            Self::ShuttingDown => write!(f, "the node is shutting down"),
             Self::Duplicate => write!(f, "this address is listened on already"),
             Self::Limit { name, value } => write!(f, "the limit `{name}` of {value} is reached"),
         }

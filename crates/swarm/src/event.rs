@@ -4,7 +4,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::Role;
 
-use crate::{Attempt, CloseReason, ConnId, DialError, DialId, Security, TransportError};
+use crate::{Attempt, CloseReason, ConnId, DialError, DialId, Question, ResolveId, Security, TransportError};
 
 /// What the driver is to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,13 @@ pub enum Action {
         conn: ConnId,
         /// Why.
         reason: CloseReason,
+    },
+    /// Ask the name service. Answered by `handle_resolved`. Only with [`set_resolves`](crate::Swarm::set_resolves).
+    Resolve {
+        /// The question's name; it may go stale before its answer is there.
+        resolve: ResolveId,
+        /// What to ask.
+        question: Question,
     },
     /// Listen on an address. Answered by `handle_listening` for each address bound, or by `handle_listen_failed`.
     Listen {
@@ -83,6 +90,11 @@ pub enum Event {
         cause: DialError,
         /// What became of each address, in the order in which they ended.
         attempts: Vec<Attempt>,
+    },
+    /// A shutdown has come to its end: there is no connection any more.
+    ShutDown {
+        /// How many connections were in use when time was up.
+        cut: usize,
     },
     /// An address is listened on.
     Listening {

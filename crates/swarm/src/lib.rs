@@ -10,8 +10,8 @@
 //!
 //! <https://github.com/libp2p/specs/blob/master/connections/README.md>: a peer's identity is what the security handshake
 //! proved, checked here against the one that was dialled; several connections to a peer are legal. Staggered attempts
-//! are those of RFC 8305 ("Happy Eyeballs"), in the order of the addresses given. Multiaddrs:
-//! <https://github.com/multiformats/multiaddr>.
+//! are those of RFC 8305 ("Happy Eyeballs"), in the order that [`rank`] or a ranker of the caller's gives them; `/dnsaddr`
+//! is <https://github.com/multiformats/multiaddr/blob/master/protocols/DNSADDR.md>.
 //!
 //! # States
 //!
@@ -30,6 +30,15 @@
 //! the peer may have chosen one of them, and if each side ended the other's choice none would be left.
 //! Each [`DialId`] gets exactly one answer: [`Event::Dialed`] or [`Event::DialFailed`].
 //!
+//! Of several connections to a peer, both ends agree on the best ([`connections`](Swarm::connections)): direct before
+//! relayed, then those that the end with the smaller peer id has dialled. The end that dialled another one closes it once it
+//! has had no stream for [`Limits::surplus`]. So nodes that dial each other at once end with one connection, are never
+//! without one in between, and no stream is cut. Of several that one end has dialled, that end's oldest stays.
+//!
+//! A ready connection stays while it has a stream ([`handle_streams`](Swarm::handle_streams)) or its peer a
+//! [`keep`](Swarm::keep). Without, it idles for [`Limits::idle`]; and where there are more than the high water mark, those
+//! idle for longest are trimmed, but for protected peers. [`CloseReason`] says which rule it was.
+//!
 //! # Limits
 //!
 //! [`Limits`] names them. What is refused says which limit it was and its value. A call takes time in the logarithm of
@@ -37,7 +46,7 @@
 //!
 //! # Errors
 //!
-//! [`DialError`] with an [`Attempt`] for each address, [`Denied`], [`ListenError`].
+//! [`DialError`] with an [`Attempt`] for each address, [`Denied`], [`ListenError`], [`CloseReason`].
 //!
 //! # Example
 //!
@@ -62,13 +71,23 @@
 //! ```
 
 mod address;
+mod admission;
+mod attempts;
+mod backoff;
+mod book;
 mod connection;
 mod dial;
 mod dialing;
 mod error;
 mod event;
+mod gate;
+mod hole;
 mod limits;
 mod listener;
+mod plan;
+mod record;
+mod resolve;
+mod staying;
 mod swarm;
 mod timer;
 mod transport;
@@ -76,10 +95,17 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Carrier, Family, Kind, Reach};
+pub use book::{Identified, Known, SnapshotError, Source};
 pub use connection::{ConnId, ConnInfo};
 pub use dial::{Attempt, AttemptFailure, DialError, DialId};
 pub use error::{CloseReason, Denied, ListenError, TransportError};
 pub use event::{Action, Event};
+pub use gate::{Gate, Subject, Visit};
 pub use limits::Limits;
+pub use plan::{Network, Prospect, Prospects, Ranker, Start, rank};
+pub use record::{PeerRecord, RecordError};
+pub use resolve::{Answer, Question, ResolveId};
+pub use staying::KeepId;
 pub use swarm::Swarm;
 pub use transport::{Security, Transport};

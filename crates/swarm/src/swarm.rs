@@ -1,18 +1,29 @@
 //! The swarm: its facts, its connections, its time.
 
-use core::fmt;
-use std::collections::{BTreeMap, VecDeque};
+use core::{fmt, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::{Deadline, Instant, Key, Role, Slab};
 
 use crate::{
-    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Denied, DialError, Event, Limits, Security,
-    Transport, TransportError,
-    connection::{Conn, Peer, Pending, Ready},
+    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Denied, DialError, Event, Kind, Limits, Network,
+    Ranker, ResolveId, Security, Transport, TransportError,
+    admission::{Counts, PENDING_BYTES, READY_BYTES},
+    backoff::{Backoffs, Resting},
+    book::Book,
+    connection::{Conn, Peer, Pending, Rank, Ready},
     dial::{Dial, Plan},
+    gate::{Gate, Lists},
+    hole::Holes,
     listener::Listeners,
+    plan,
+    resolve::Resolve,
+    staying::Shutdown,
     timer::{Timer, Timers},
 };
 
@@ -25,7 +36,30 @@ pub struct Swarm {
     pub(crate) conns: Slab<Conn>,
     pub(crate) dials: Slab<Dial>,
     pub(crate) plans: Slab<Plan>,
-    /// Peers with a connection or a plan.
+    /// Questions to the name service that have no answer yet.
+    pub(crate) resolves: Slab<Resolve>,
+    pub(crate) driver_resolves: bool,
+    pub(crate) ranker: Ranker,
+    pub(crate) network: Network,
+    pub(crate) interfaces: Vec<IpAddr>,
+    pub(crate) backoffs: Backoffs,
+    pub(crate) holes: Holes,
+    pub(crate) seed: u64,
+    pub(crate) gate: Gate,
+    pub(crate) lists: Lists,
+    pub(crate) counts: Counts,
+    pub(crate) book: Book,
+    /// Connections that are ready and not closing.
+    pub(crate) live: usize,
+    /// Those that may be trimmed, by when they became idle.
+    pub(crate) idle: BTreeSet<(Instant, ConnId)>,
+    pub(crate) is_trimming: bool,
+    pub(crate) trim_timer: Option<Instant>,
+    pub(crate) keeps: Slab<PeerId>,
+    /// How many peers are protected.
+    pub(crate) protected: usize,
+    pub(crate) shutdown: Option<Shutdown>,
+    /// Peers with a connection, a plan, a keep or protection.
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) timers: Timers,
     /// Plans that wait for room among `pending_outbound`, in the order in which they came.
@@ -53,6 +87,12 @@ impl fmt::Debug for Swarm {
 impl Swarm {
     /// A swarm of the node `local`, without a transport: until one is added, no address can be dialled.
     pub fn new(local: PeerId, limits: Limits) -> Self {
+        Self::seeded(local, limits, 0)
+    }
+
+    /// The same with a seed for the jitter of back-offs: a random number, so that not all nodes come back at once; a
+    /// simulation gives a fixed one.
+    pub fn seeded(local: PeerId, limits: Limits, seed: u64) -> Self {
         Self {
             local,
             limits,
@@ -61,6 +101,25 @@ impl Swarm {
             conns: Slab::new(),
             dials: Slab::new(),
             plans: Slab::new(),
+            resolves: Slab::new(),
+            driver_resolves: false,
+            ranker: Arc::new(plan::rank),
+            network: Network::default(),
+            interfaces: Vec::new(),
+            backoffs: Backoffs::default(),
+            holes: Holes::default(),
+            seed,
+            gate: Gate::default(),
+            lists: Lists::default(),
+            counts: Counts::default(),
+            book: Book::default(),
+            live: 0,
+            idle: BTreeSet::new(),
+            is_trimming: false,
+            trim_timer: None,
+            keeps: Slab::new(),
+            protected: 0,
+            shutdown: None,
             peers: BTreeMap::new(),
             timers: Timers::default(),
             queue: BTreeMap::new(),
@@ -107,14 +166,22 @@ impl Swarm {
                 }
                 Timer::Dial(key) => self.end_dial(now, key, DialError::TimedOut { limit: self.limits.dial }),
                 Timer::Stagger(key) => self.try_next(now, key),
+                Timer::Idle(key) => self.idle_timeout(now, key),
+                Timer::Trim => {
+                    self.trim_timer = None;
+                    self.trim(now);
+                }
+                Timer::Shutdown => self.cut(now),
+                Timer::Resolve(key) => self.handle_resolved(now, ResolveId(key), Err(TransportError::TimedOut)),
             }
         }
     }
 
     /// The socket of an [`Action::Dial`] is connected; its upgrade begins.
     pub fn handle_dialed(&mut self, _now: Instant, conn: ConnId) {
-        if let Some(Conn::Pending(pending)) = self.conns.get_mut(conn.0) {
+        if let Some(Conn::Pending(pending @ Pending { connected: false, .. })) = self.conns.get_mut(conn.0) {
             pending.connected = true;
+            self.holes.note(&Kind::of(&pending.address), true);
         }
     }
 
@@ -127,10 +194,10 @@ impl Swarm {
     ///
     /// # Errors
     ///
-    /// [`Denied::Limit`]: there is no room. The caller drops the socket.
+    /// [`Denied`]: a limit, which is named, a list or the gate is against it. The caller drops the socket.
     pub fn handle_accepted(&mut self, now: Instant, local: Multiaddr, remote: Multiaddr) -> Result<ConnId, Denied> {
-        check("established", self.established, self.limits.established)?;
-        check("pending_inbound", self.pending_inbound, self.limits.pending_inbound)?;
+        self.check_accept(now, &local, &remote)?;
+        self.counts.accepted(now, &remote, &self.limits);
         self.pending_inbound += 1;
         let deadline = now + self.limits.inbound_upgrade;
         let key = self.conns.insert(Conn::Pending(Pending {
@@ -166,28 +233,44 @@ impl Swarm {
             return Err(denied);
         }
         let Some(Conn::Pending(pending)) = self.conns.get_mut(conn.0) else { return Err(Denied::Unknown) };
-        let plan = pending.plan;
+        let (plan, expected) = (pending.plan, pending.expected);
         let (role, address, deadline) = (pending.role, pending.address.clone(), pending.deadline);
         let info = ConnInfo { peer, role, address: address.clone(), local: pending.local.take() };
+        self.counts.memory = self.counts.memory + READY_BYTES as u64 - PENDING_BYTES;
+        self.counts.inbound += usize::from(!role.is_dialer());
+        self.live += 1;
         self.timers.unset(deadline, Timer::Ready(conn.0));
-        self.count_pending_less(role);
+        match role {
+            Role::Dialer => self.pending_outbound -= 1,
+            Role::Listener => self.pending_inbound -= 1,
+        }
         self.established += 1;
+        if role.is_dialer() {
+            self.book.worked(now, peer, &address, &self.limits);
+            self.backoffs.success(&Resting::Address(expected, address.clone()));
+        }
+        self.backoffs.success(&Resting::Peer(peer));
         let serial = self.next_serial();
+        let key = Rank::new(&self.local, &info, serial);
         if let Some(slot) = self.conns.get_mut(conn.0) {
-            *slot = Conn::Ready(Ready { info, serial, closing: None });
+            let (streams, idle_timer, memory, closing) = (0, None, READY_BYTES, None);
+            *slot = Conn::Ready(Ready { info, key, streams, idle_since: now, idle_timer, memory, closing });
         }
         let entry = self.peers.entry(peer).or_default();
-        entry.conns.insert(serial, conn);
+        entry.conns.insert(key, conn);
         let joined = entry.plan;
         self.events.push_back(Event::Connected { conn, peer, role, address });
         if let Some(plan) = plan {
             self.leave_plan(plan, conn);
-            self.answer(plan, conn, peer, Losers::Close);
+            self.answer(now, plan, conn, peer, Losers::Close);
         }
         // Stale by now, if it was the plan above.
         if let Some(plan) = joined {
-            self.answer(plan, conn, peer, Losers::Spare);
+            self.answer(now, plan, conn, peer, Losers::Spare);
         }
+        self.enter_idle(now, conn);
+        self.compare(peer);
+        self.trim(now);
         self.wake(now);
         Ok(())
     }
@@ -208,8 +291,10 @@ impl Swarm {
         match self.conns.get_mut(conn.0) {
             Some(Conn::Ready(ready)) if ready.closing.is_none() => {
                 ready.closing = Some(reason);
-                let (peer, serial) = (ready.info.peer, ready.serial);
-                self.forget_conn(peer, serial);
+                let (peer, key) = (ready.info.peer, ready.key);
+                self.live -= 1;
+                self.leave_idle(conn);
+                self.forget_conn(peer, key);
                 self.actions.push_back(Action::Close { conn, reason });
                 true
             }
@@ -227,7 +312,16 @@ impl Swarm {
         conns.into_iter().filter(|conn| self.close(now, *conn, reason)).count()
     }
 
-    /// The ready connections of a peer, the oldest first.
+    /// Why a connection is being closed, if the swarm has asked for it.
+    pub fn closing(&self, conn: ConnId) -> Option<CloseReason> {
+        match self.conns.get(conn.0)? {
+            Conn::Ready(ready) => ready.closing,
+            Conn::Pending(_) => None,
+        }
+    }
+
+    /// The ready connections of a peer, the best first: direct before relayed ones, then those that the end with the smaller
+    /// peer id has dialled, then the older ones. Both ends agree on the best where each has dialled one.
     pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
         self.peers.get(peer).into_iter().flat_map(|peer| peer.conns.values().copied())
     }
@@ -245,18 +339,6 @@ impl Swarm {
         self.connections(peer).next().is_some()
     }
 
-    fn admit(&self, pending: &Pending, peer: PeerId) -> Result<(), Denied> {
-        if peer == self.local {
-            return Err(Denied::Ourselves);
-        }
-        if let Some(expected) = pending.expected.filter(|expected| *expected != peer) {
-            return Err(Denied::WrongPeer { expected });
-        }
-        check("established", self.established, self.limits.established)?;
-        let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.conns.len());
-        check("established_per_peer", of_peer, self.limits.established_per_peer)
-    }
-
     /// Has the driver end a connection that is not ready.
     pub(crate) fn drop_pending(&mut self, now: Instant, conn: ConnId, failure: AttemptFailure, reason: CloseReason) {
         let Some(Conn::Pending(pending)) = self.conns.get(conn.0) else { return };
@@ -269,14 +351,27 @@ impl Swarm {
     fn gone(&mut self, now: Instant, conn: ConnId, failure: AttemptFailure) {
         match self.conns.remove(conn.0) {
             None => return,
-            Some(Conn::Ready(Ready { info, serial, closing })) => {
+            Some(Conn::Ready(Ready { info, key, idle_since, idle_timer, memory, closing, .. })) => {
                 self.established -= 1;
-                self.forget_conn(info.peer, serial);
+                self.counts.memory -= memory as u64;
+                if !info.role.is_dialer() {
+                    self.counts.inbound -= 1;
+                    self.counts.accepted_gone(&info.address);
+                }
+                if closing.is_none() {
+                    self.live -= 1;
+                }
+                self.idle.remove(&(idle_since, conn));
+                if let Some(at) = idle_timer {
+                    self.timers.unset(at, Timer::Idle(conn.0));
+                }
+                self.forget_conn(info.peer, key);
                 self.events.push_back(Event::Disconnected { conn, peer: info.peer, reason: closing });
             }
             Some(Conn::Pending(pending)) => {
                 self.timers.unset(pending.deadline, Timer::Ready(conn.0));
-                self.count_pending_less(pending.role);
+                self.count_pending_less(&pending);
+                self.note_result(now, &pending, failure);
                 if let Some(key) = pending.plan {
                     self.leave_plan(key, conn);
                     let elapsed = now.since(pending.since);
@@ -289,24 +384,31 @@ impl Swarm {
             }
         }
         self.wake(now);
+        self.check_shut_down();
     }
 
-    pub(crate) const fn count_pending_less(&mut self, role: Role) {
-        match role {
+    /// A pending connection is none any more.
+    pub(crate) fn count_pending_less(&mut self, pending: &Pending) {
+        self.counts.memory -= PENDING_BYTES;
+        match pending.role {
             Role::Dialer => self.pending_outbound -= 1,
-            Role::Listener => self.pending_inbound -= 1,
+            Role::Listener => {
+                self.pending_inbound -= 1;
+                self.counts.accepted_gone(&pending.address);
+            }
         }
     }
 
-    fn forget_conn(&mut self, id: PeerId, serial: u64) {
+    fn forget_conn(&mut self, id: PeerId, key: Rank) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.conns.remove(&serial);
+            peer.conns.remove(&key);
             self.forget_idle_peer(id);
         }
     }
 
     pub(crate) fn forget_idle_peer(&mut self, id: PeerId) {
-        if self.peers.get(&id).is_some_and(|peer| peer.conns.is_empty() && peer.plan.is_none()) {
+        let is_idle = |peer: &Peer| peer.conns.is_empty() && peer.plan.is_none() && peer.keeps == 0 && !peer.protected;
+        if self.peers.get(&id).is_some_and(is_idle) {
             self.peers.remove(&id);
         }
     }
@@ -324,8 +426,4 @@ pub(crate) enum Losers {
     Close,
     /// Those that are upgrading go on: the peer, dialing us at the same time, may have chosen one of them.
     Spare,
-}
-
-const fn check(name: &'static str, have: usize, limit: usize) -> Result<(), Denied> {
-    if have >= limit { Err(Denied::Limit { name, value: limit }) } else { Ok(()) }
 }

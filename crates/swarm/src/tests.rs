@@ -1,7 +1,12 @@
 //! Scenarios in virtual time.
 
+mod book;
 mod dialing;
+mod entry;
+mod lifetimes;
+mod policy;
 mod random;
+mod simultaneous;
 mod staying;
 
 use core::time::Duration;
@@ -20,7 +25,7 @@ pub(crate) fn peer(id: u8) -> PeerId {
 }
 
 pub(crate) fn addr(host: u8) -> Multiaddr {
-    format!("/ip4/10.0.0.{host}/tcp/4001").parse().unwrap()
+    format!("/ip4/20.0.0.{host}/tcp/4001").parse().unwrap()
 }
 
 pub(crate) fn addrs(hosts: impl IntoIterator<Item = u8>) -> Vec<Multiaddr> {
@@ -78,16 +83,44 @@ impl Swarm {
         assert!(self.pending_outbound <= self.limits.pending_outbound);
         assert!(self.pending_inbound <= self.limits.pending_inbound);
         assert!(self.established <= self.limits.established);
+        assert!(self.resolves.len() <= self.limits.resolves);
+        assert!(self.backoffs.len() <= self.limits.backoffs);
         for (_, plan) in self.plans.iter() {
             assert!(!plan.dials.is_empty());
             assert!(plan.active.len() <= self.limits.dials_per_peer.max(1));
             assert!(plan.attempts.len() <= self.limits.addresses_per_dial + 1);
-            assert!(!plan.active.is_empty() || plan.turn.is_some(), "a plan that waits for nothing");
+            let waits = !plan.active.is_empty() || plan.turn.is_some() || !plan.resolving.is_empty();
+            assert!(waits, "a plan that waits for nothing");
         }
+        let mut of_peers = 0;
         for peer in self.peers.values() {
+            of_peers += peer.conns.len();
             assert!(peer.conns.len() <= self.limits.established_per_peer);
-            assert!(!peer.conns.is_empty() || peer.plan.is_some());
+            assert!(!peer.conns.is_empty() || peer.plan.is_some() || peer.keeps > 0 || peer.protected);
         }
+        assert_eq!(of_peers, self.live);
+        self.check_idle();
+    }
+
+    /// Those that may be trimmed are those that are idle and that nobody keeps or protects.
+    fn check_idle(&self) {
+        let (mut idle, mut inbound, mut memory) = (Vec::new(), 0, 0);
+        for (key, conn) in self.conns.iter() {
+            let connection::Conn::Ready(ready) = conn else {
+                memory += admission::PENDING_BYTES;
+                continue;
+            };
+            memory += ready.memory as u64;
+            inbound += usize::from(!ready.info.role.is_dialer());
+            let peer = self.peers.get(&ready.info.peer);
+            let is_free = peer.is_some_and(|peer| peer.keeps == 0 && !peer.protected);
+            if ready.closing.is_none() && ready.streams == 0 && is_free {
+                idle.push((ready.idle_since, ConnId(key)));
+            }
+        }
+        idle.sort_unstable();
+        assert_eq!(idle, self.idle.iter().copied().collect::<Vec<_>>());
+        assert_eq!((inbound, memory), (self.counts.inbound, self.counts.memory));
     }
 
     /// Whether nothing is left of anything.
@@ -95,8 +128,12 @@ impl Swarm {
         self.conns.is_empty()
             && self.dials.is_empty()
             && self.plans.is_empty()
+            && self.resolves.is_empty()
             && self.peers.is_empty()
             && self.queue.is_empty()
+            && self.idle.is_empty()
+            && self.live == 0
+            && self.counts.is_clean()
             && self.timers.next().is_none()
     }
 }

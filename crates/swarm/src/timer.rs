@@ -12,6 +12,14 @@ pub(crate) enum Timer {
     Dial(Key),
     /// The next address of a plan is to be tried.
     Stagger(Key),
+    /// A connection has been idle for long.
+    Idle(Key),
+    /// Connections are to be trimmed that were too young before.
+    Trim,
+    /// Time is up for connections in use.
+    Shutdown,
+    /// The name service must have answered.
+    Resolve(Key),
 }
 
 impl Timer {
@@ -20,6 +28,10 @@ impl Timer {
             Self::Ready(_) => "swarm: connection must be ready",
             Self::Dial(_) => "swarm: dial must be answered",
             Self::Stagger(_) => "swarm: next address",
+            Self::Idle(_) => "swarm: connection is idle",
+            Self::Trim => "swarm: connections to be trimmed",
+            Self::Shutdown => "swarm: shutdown",
+            Self::Resolve(_) => "swarm: name must be resolved",
         }
     }
 }

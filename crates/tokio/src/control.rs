@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sanswarm::{
     Action, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, Open, PeerId, PingError,
-    ProtocolName, Protocols, SigningError, ToLink,
+    ProtocolName, Protocols, ResolveId, SigningError, ToLink,
 };
 use tokio::{
     net::TcpStream,
@@ -23,6 +23,7 @@ use crate::{
     facts::{Command, FACTS_MAX, Fact, Pending, Reply, Task},
     link::LinkTask,
     node::random,
+    resolve,
     shared::{LinkShared, NodeShared, lock},
     sockets,
     time::Timer,
@@ -43,6 +44,7 @@ pub(crate) struct ControlTask {
     timer: Timer,
     links: BTreeMap<ConnId, LinkEntry>,
     dials: BTreeMap<ConnId, Task>,
+    resolves: BTreeMap<ResolveId, Task>,
     listeners: Vec<Task>,
     handlers: BTreeMap<ProtocolName, HandlerId>,
     waiting: Waiting,
@@ -79,8 +81,10 @@ impl ControlTask {
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, SigningError> {
         let (tell, facts) = mpsc::channel(FACTS_MAX);
+        let mut control = Control::new(config)?;
+        control.set_resolves(true);
         Ok(Self {
-            control: Control::new(config)?,
+            control,
             commands,
             facts,
             tell,
@@ -89,6 +93,7 @@ impl ControlTask {
             shared,
             links: BTreeMap::new(),
             dials: BTreeMap::new(),
+            resolves: BTreeMap::new(),
             listeners: Vec::new(),
             handlers: BTreeMap::new(),
             waiting: Waiting::default(),
@@ -167,6 +172,10 @@ impl ControlTask {
                 self.dials.insert(conn, task);
             }
             Action::Abandon { conn } | Action::Close { conn } => drop(self.dials.remove(&conn)),
+            Action::Resolve { resolve, question } => {
+                let task = Task::spawn(resolve::resolve(resolve, question, self.tell.clone()));
+                self.resolves.insert(resolve, task);
+            }
             Action::Listen { address } => {
                 self.listeners.push(Task::spawn(sockets::listen(address, self.tell.clone())));
             }
@@ -210,6 +219,10 @@ impl ControlTask {
                 if self.links.get(&conn).is_some_and(|link| link.shared.is_admitted()) {
                     self.shared.deliver(stream, None);
                 }
+            }
+            Fact::Resolved { resolve, result } => {
+                self.resolves.remove(&resolve);
+                self.control.handle_resolved(now, resolve, result);
             }
             Fact::Undelivered(message) => self.control.handle_undelivered(message),
             Fact::LinkEnded { conn, cut } => {

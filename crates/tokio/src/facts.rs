@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    ConnId, IdentifyError, Info, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, PingError, Protocols, ToControl,
-    ToLink, TransportError,
+    Answer, ConnId, IdentifyError, Info, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, PingError, Protocols,
+    ResolveId, ToControl, ToLink, TransportError,
 };
 use tokio::{net::TcpStream, sync::oneshot, task::AbortHandle};
 
@@ -67,6 +67,10 @@ pub(crate) enum Fact {
     Dialed {
         conn: ConnId,
         socket: Result<TcpStream, TransportError>,
+    },
+    Resolved {
+        resolve: ResolveId,
+        result: Result<Answer, TransportError>,
     },
     /// `wanted` is bound, as `bound`.
     Listening {

@@ -15,6 +15,11 @@
 #![doc = include_str!("../examples/echo.rs")]
 //! ```
 //!
+//! # Names
+//!
+//! Hosts in addresses (`/dns4`, `/dns6`, `/dns`) are resolved by the system before they are dialled, so that all their
+//! addresses are ranked. `/dnsaddr` is not: the system has no call for it.
+//!
 //! # Lifetime
 //!
 //! A node runs until [`Node::shutdown`], or until the last handle on it is dropped: then its listeners end and its
@@ -36,6 +41,7 @@ mod events;
 mod facts;
 mod link;
 mod node;
+mod resolve;
 mod shared;
 mod sockets;
 mod stream;

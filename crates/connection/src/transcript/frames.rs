@@ -7,7 +7,8 @@ use crate::{Direction, Muxer};
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     kind: Kind,
-    /// Who sends these frames.
+    /// Who sends these frames. The numbers of yamux's streams tell who opened them.
+    #[cfg_attr(not(feature = "mplex"), allow(dead_code))]
     direction: Option<Direction>,
     /// A head that is not whole.
     head: Vec<u8>,

@@ -72,6 +72,7 @@ impl Control {
         self.seed = self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         let setup = Setup {
             handlers: self.handlers.clone(),
+            gate: self.gate.clone(),
             info: self.info.clone(),
             observed: conn.address.to_vec().into(),
             ping_interval: self.config.ping_interval,
@@ -112,6 +113,7 @@ impl Control {
             ToControlKind::Identified(identify) => {
                 let Some(peer) = self.peer_of(id) else { return };
                 if let Ok(info) = &identify {
+                    self.remember(now, peer, info);
                     self.peers.insert(peer, info.clone());
                 }
                 self.events.push_back(Event::PeerReady { peer, conn: id, identify });
@@ -121,12 +123,14 @@ impl Control {
                 let info = self.peers.entry(peer).or_default();
                 merge(info, change);
                 let info = info.clone();
+                self.remember(now, peer, &info);
                 self.events.push_back(Event::PeerChanged { peer, conn: id, info });
             }
             ToControlKind::Pong(result) => {
                 let Some(peer) = self.peer_of(id) else { return };
                 self.events.push_back(Event::Ping { peer, conn: id, result });
             }
+            ToControlKind::Streams(streams) => self.swarm.handle_streams(now, id, streams),
             ToControlKind::Closed(result) => self.closed(now, id, result),
         }
         self.drain_swarm();
@@ -152,7 +156,8 @@ impl Control {
 
     /// The next thing the user may want to know. Events of streams come from the links.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let end = |cut| Event::ShutDown { cut };
+        self.events.pop_front().or_else(|| self.shut_down.take().map(end))
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).

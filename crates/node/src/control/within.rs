@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use libp2p_identity::PeerId;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
@@ -32,14 +33,14 @@ impl Control {
         let Some(conn) = self.conns.remove(&id) else { return };
         match (self.swarm.connection(id).is_some(), result) {
             (true, reason) => {
-                let peer = self.peer_of(id);
+                let (peer, rule) = (self.peer_of(id), self.swarm.closing(id));
                 self.swarm.handle_closed(now, id);
                 if let Some(peer) = peer {
                     if !self.swarm.is_connected(&peer) {
                         self.peers.remove(&peer);
                     }
                     self.drain_swarm();
-                    self.events.push_back(Event::Disconnected { peer, conn: id, reason });
+                    self.events.push_back(Event::Disconnected { peer, conn: id, reason, rule });
                 }
             }
             (false, Err(error)) if conn.accepted => {
@@ -84,6 +85,9 @@ impl Control {
                         self.actions.push_back(Action::Close { conn });
                     }
                 }
+                swarm::Action::Resolve { resolve, question } => {
+                    self.actions.push_back(Action::Resolve { resolve, question });
+                }
                 swarm::Action::Listen { address } => self.actions.push_back(Action::Listen { address }),
                 _ => {}
             }
@@ -105,6 +109,7 @@ impl Control {
                 let error = OpenStreamError::Dial(DialReport { peer, cause, attempts });
                 self.events.push_back(Event::OpenFailed { request, error });
             }
+            swarm::Event::ShutDown { cut } => self.shut_down = Some(cut),
             swarm::Event::Listening { address } => self.events.push_back(Event::Listening { address }),
             swarm::Event::ListenFailed { address, cause } => {
                 self.events.push_back(Event::ListenFailed { address, cause });
@@ -135,16 +140,37 @@ impl Control {
         Attempt { address: attempt.address, cause, elapsed: attempt.elapsed }
     }
 
+    /// Writes into the peer book what a peer said of itself. A record that is not believed is as good as none.
+    pub(super) fn remember(&mut self, now: Instant, peer: PeerId, info: &Info) {
+        let said = swarm::Identified {
+            addrs: &info.listen_addrs,
+            protocols: &info.protocols,
+            agent: info.agent.as_deref(),
+            record: info.signed_peer_record.as_deref(),
+        };
+        let _ = self.swarm.handle_identified(now, peer, said);
+    }
+
+    /// What we sign about where we listen, if that is configured and there is something to say.
+    fn sign_record(&mut self) -> Option<Bytes> {
+        let addrs: Vec<_> = self.swarm.advertised().collect();
+        let seq = self.config.record_seq.as_mut().filter(|_| !addrs.is_empty())?;
+        let record = swarm::PeerRecord::seal(&self.config.keypair, *seq, &addrs).ok()?;
+        *seq += 1;
+        Some(record.into())
+    }
+
     /// Makes anew what identify says of us, and tells the links.
     pub(super) fn rewrite_info(&mut self) {
+        let signed_peer_record = self.sign_record();
         self.info = Arc::new(identify::Info {
             public_key: Some(self.config.keypair.public().encode_protobuf().into()),
-            listen_addrs: self.swarm.listeners().map(|address| address.to_vec().into()).collect(),
+            listen_addrs: self.swarm.advertised().map(|address| address.to_vec().into()).collect(),
             protocols: self.handlers.protocols(),
             observed_addr: None,
             protocol_version: Some("ipfs/0.1.0".to_owned()),
             agent_version: Some(self.config.agent.clone()),
-            signed_peer_record: None,
+            signed_peer_record,
         });
         for (id, conn) in &self.conns {
             if conn.has_link {

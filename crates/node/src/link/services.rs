@@ -22,7 +22,8 @@ impl Link {
         service: Service,
     ) -> Option<connection::StreamId> {
         // Lazy: their first message says nothing that could be read as a proposal, and mostly there is none.
-        let how = if matches!(service.kind, Kind::Listen { .. }) { Open::Lazy } else { Open::Wait };
+        let is_reader = matches!(service.kind, Kind::Listen { .. });
+        let how = if is_reader { connection::Open::Lazy } else { connection::Open::Wait };
         let id = self.conn.open(now, Arc::new([name]), how).ok()?;
         self.services.insert(id, service);
         Some(id)
@@ -151,6 +152,9 @@ impl Link {
             self.speaks = Some(info.protocols.iter().cloned().collect());
         }
         self.tell(ToControlKind::Identified(info));
+        for (request, protocols) in core::mem::take(&mut self.waiting) {
+            self.open(now, request, &protocols, Open::KnownOnly);
+        }
         // What has changed before we knew that it wants to hear of it.
         self.push(now);
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sanswarm_connection::{self as connection, Direction, Goodbye, Stage};
 use sanswarm_identify as identify;
 use sanswarm_multistream::ProtocolName;
+use sanswarm_swarm::Visit;
 use sanswarm_wire::Instant;
 
-use super::{Link, SERVICES_MAX};
+use super::{Link, SERVICES_MAX, WAITING_MAX};
 use crate::{
     CloseReason, Event, IdentifyError, Open, OpenId, OpenStreamError, PingError, Protocols, Refusal, RefusalCause,
     StreamId, ToControl,
@@ -70,9 +71,16 @@ impl Link {
     }
 
     pub(super) fn open(&mut self, now: Instant, request: OpenId, protocols: &Protocols, how: Open) {
+        if how == Open::KnownOnly && !self.is_listed(protocols) && !self.ended {
+            if !self.identified && self.waiting.len() < WAITING_MAX {
+                return self.waiting.push((request, protocols.clone()));
+            }
+            let error = OpenStreamError::NotListed { offered: protocols.clone(), told: self.identified };
+            return self.events.push_back(Event::OpenFailed { request, error });
+        }
         let (names, how) = self.choose(protocols, how);
         match self.conn.open(now, names.clone(), how) {
-            Ok(id) if how == Open::Lazy && names.len() == 1 && self.peer.is_some() => {
+            Ok(id) if how == connection::Open::Lazy && names.len() == 1 && self.peer.is_some() => {
                 self.early.insert(id);
                 self.tell_opened(id, Some(request), names[0].clone(), None);
             }
@@ -83,13 +91,19 @@ impl Link {
         }
     }
 
+    fn is_listed(&self, protocols: &Protocols) -> bool {
+        let speaks = |name: &ProtocolName| self.speaks.as_ref().is_some_and(|speaks| speaks.contains(name.as_str()));
+        protocols.0.iter().any(speaks)
+    }
+
     /// With what the peer says that it speaks, only the first name that it lists is offered, and needs no waiting.
-    fn choose(&self, protocols: &Protocols, how: Open) -> (Arc<[ProtocolName]>, Open) {
+    fn choose(&self, protocols: &Protocols, how: Open) -> (Arc<[ProtocolName]>, connection::Open) {
         let listed =
             self.speaks.as_ref().and_then(|speaks| protocols.0.iter().find(|name| speaks.contains(name.as_str())));
         match listed {
-            Some(name) => (Arc::new([name.clone()]), Open::Lazy),
-            None => (protocols.0.clone(), how),
+            Some(name) => (Arc::new([name.clone()]), connection::Open::Lazy),
+            None if how == Open::Lazy => (protocols.0.clone(), connection::Open::Lazy),
+            None => (protocols.0.clone(), connection::Open::Wait),
         }
     }
 
@@ -125,12 +139,17 @@ impl Link {
             }
             self.services.insert(id, service);
             self.due.push_back(id);
-        } else if let Some(handler) = self.setup.handlers.get(&protocol) {
+        } else if let Some(handler) = self.setup.handlers.get(&protocol).filter(|_| self.is_let_in(&protocol)) {
             self.tell_opened(id, None, protocol, Some(handler));
         } else {
-            // Its handler was removed while the stream was negotiated.
+            // Its handler was removed while the stream was negotiated, or the gate is against it.
             let _ = self.conn.reset(id);
         }
+    }
+
+    fn is_let_in(&self, protocol: &ProtocolName) -> bool {
+        let visit = |peer| Visit::Stream { peer, protocol: protocol.as_str() };
+        self.peer.is_some_and(|peer| self.setup.gate.check(&visit(peer)).is_ok())
     }
 
     fn refused(&mut self, now: Instant, id: connection::StreamId, mut refusal: Refusal) {
@@ -165,6 +184,10 @@ impl Link {
             }
         }
         for request in core::mem::take(&mut self.requests).into_values() {
+            let error = OpenStreamError::Closed(result.clone());
+            self.events.push_back(Event::OpenFailed { request, error });
+        }
+        for (request, _) in core::mem::take(&mut self.waiting) {
             let error = OpenStreamError::Closed(result.clone());
             self.events.push_back(Event::OpenFailed { request, error });
         }

@@ -242,6 +242,6 @@ fn an_inbound_connection_answers_but_spares_what_the_peer_may_have_chosen() {
     assert_eq!(swarm.actions(), [Action::Abandon { conn: conns[1] }]);
     swarm.check();
     assert_eq!(swarm.handle_ready(ms(300), conns[0], peer(2)), Ok(()));
-    assert_eq!(swarm.connections(&peer(2)).collect::<Vec<_>>(), [conn, conns[0]]);
+    assert_eq!(swarm.connections(&peer(2)).collect::<Vec<_>>(), [conns[0], conn], "of the smaller id's dial first");
     assert_eq!(swarm.events().len(), 1, "connected, and no second answer");
 }

@@ -137,7 +137,7 @@ impl World {
                     assert_ne!(peer, super::peer(US));
                 }
                 Event::Disconnected { conn, .. } => assert!(self.open.remove(&conn)),
-                Event::Listening { .. } | Event::ListenFailed { .. } => unreachable!(),
+                Event::Listening { .. } | Event::ListenFailed { .. } | Event::ShutDown { .. } => unreachable!(),
             }
         }
         self.swarm.check();

@@ -1,0 +1,44 @@
+//! Whether the application uses a connection, as the control is told.
+
+use core::time::Duration;
+
+use sanswarm_wire::Instant;
+
+use super::Link;
+use crate::message::ToControlKind;
+
+/// How long a connection has no stream until it is called unused: who opens one short stream after another should not cost
+/// two messages each.
+const REST: Duration = Duration::from_secs(1);
+
+/// What a control was told of the application's streams.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    used: bool,
+    /// When it is told that there are no more.
+    pub(super) until: Option<Instant>,
+}
+
+impl Link {
+    /// Compares what was told with what is. Called at each rest.
+    pub(super) fn tell_usage(&mut self, now: Instant) {
+        if self.peer.is_none() || self.ended {
+            self.usage.until = None;
+            return;
+        }
+        // Those that only we use, for pings and identify, are no use of the application's.
+        let streams = self.conn.stats().streams.saturating_sub(self.services.len());
+        if streams > 0 {
+            self.usage.until = None;
+            if !core::mem::replace(&mut self.usage.used, true) {
+                self.tell(ToControlKind::Streams(streams));
+            }
+        } else if self.usage.used {
+            let until = *self.usage.until.get_or_insert(now + REST);
+            if until <= now {
+                self.usage = Usage::default();
+                self.tell(ToControlKind::Streams(0));
+            }
+        }
+    }
+}
