@@ -248,8 +248,10 @@ mod tests {
         let mut modulus = vec![0; bits / 8 + 1];
         let at = modulus.len() - 1 - (bits - 1) / 8;
         modulus[at] = 1 << ((bits - 1) % 8);
-        let public =
-            der(SEQUENCE, &[&der(INTEGER, &[&modulus[at - usize::from(bits % 8 == 0)..]]), b"\x02\x03\x01\x00\x01"]);
+        let public = der(
+            SEQUENCE,
+            &[&der(INTEGER, &[&modulus[at - usize::from(bits.is_multiple_of(8))..]]), b"\x02\x03\x01\x00\x01"],
+        );
         let algorithm = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
         key(0, &der(SEQUENCE, &[algorithm, &der(BIT_STRING, &[&[0], &public])]))
     }
