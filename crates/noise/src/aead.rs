@@ -30,7 +30,7 @@ use missing as rustcrypto;
 /// [`Error::NoAead`](crate::Error::NoAead). `docs/performance.md` has their speeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aead {
-    /// `openssl`, the system's library, for frames of 2.5 KiB and more, which it does half as fast again as the others.
+    /// `openssl`, the system's library, for frames of 2.5 KiB and more, which it does a third faster than the others.
     /// Smaller ones are done by `aws-lc-rs` or `ring` if one of them is built in. Feature `openssl`; never on wasm32 or
     /// without an OS.
     OpenSsl,
