@@ -155,7 +155,7 @@ impl World {
                 assert_eq!(self.swarm.close_peer(self.now, id, CloseReason::Requested), had);
             }
             12 | 13 => {
-                self.wait(Duration::from_millis([1, 30, 250, 1000, 5000, 15_000, 20_000, 60_000][usize::from(a) % 8]))
+                self.wait(Duration::from_millis([1, 30, 250, 1000, 5000, 15_000, 20_000, 60_000][usize::from(a) % 8]));
             }
             14 => self.conn(a).into_iter().for_each(|conn| self.streams(conn, usize::from(b % 3))),
             15 => self.keep(id, b),
@@ -269,7 +269,7 @@ impl World {
     }
 
     fn keep(&mut self, id: PeerId, b: u8) {
-        if b % 2 == 0 {
+        if b.is_multiple_of(2) {
             let kept = self.swarm.keep(id);
             assert_eq!(kept.is_ok(), self.keeps.len() < self.limits.keeps);
             self.keeps.extend(kept.map(|keep| (keep, id)));
