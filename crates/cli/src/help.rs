@@ -218,8 +218,8 @@ sanswarm sim: a network of real nodes in one process: one seed, virtual time, ev
 
 usage: sanswarm sim [options]
 
-Same options and same seed: same run, byte by byte, and the same digest. Checkers look at every event; a run that breaks a
-law fails, is cut down to a smaller one, and the command that repeats it is printed.
+Same options and same seed: same run, byte by byte, and the same digest. Checkers look at every event; a run that
+breaks a law fails, is cut down to a smaller one, and the command that repeats it is printed.
 
   --scenario NAME      mixed (default), calm, soak, hostile, storm
   --seed S             default 1
@@ -238,9 +238,9 @@ law fails, is cut down to a smaller one, and the command that repeats it is prin
   --json               one JSON object a line on stdout
   -h, --help           this text
 
-JSON: one object a run: {\"ok\":true,\"scenario\":\"mixed\",\"seed\":1,\"nodes\":100,\"connections\":N,\"streams\":N,\"bytes\":N,
-  \"wire_bytes\":N,\"pings\":N,\"faults\":N,\"failed_requests\":N,\"virtual_seconds\":S,\"real_seconds\":S,\"events\":N,
-  \"events_per_second\":N,\"digest\":\"...\",\"peak_bytes_per_node\":N,\"violation\":null,\"repeat\":null}
+JSON: one object a run: {\"ok\":true,\"scenario\":\"mixed\",\"seed\":1,\"nodes\":100,\"connections\":N,\"streams\":N,
+  \"bytes\":N,\"wire_bytes\":N,\"pings\":N,\"faults\":N,\"failed_requests\":N,\"virtual_seconds\":S,\"real_seconds\":S,
+  \"events\":N,\"events_per_second\":N,\"digest\":\"...\",\"peak_bytes_per_node\":N,\"violation\":null,\"repeat\":null}
 
 example:
   sanswarm sim --nodes 1000 --seed 7 --html run.html";

@@ -57,7 +57,7 @@ pub(crate) fn option(name: &str, parser: &mut Parser, options: &mut Options) -> 
         "faults" => options.faults = Some(number("--faults", &text()?, 0, 1_000_000)? as usize),
         "for" => options.time = Some(Duration::from_secs_f64(decimal("--for", &text()?, 1.0, 31_536_000.0)?)),
         "latency" => {
-            options.latency = Some(Duration::from_secs_f64(decimal("--latency", &text()?, 0.0, 60_000.0)? / 1e3))
+            options.latency = Some(Duration::from_secs_f64(decimal("--latency", &text()?, 0.0, 60_000.0)? / 1e3));
         }
         "loss" => options.lost_per_million = Some((decimal("--loss", &text()?, 0.0, 90.0)? * 1e4) as u32),
         "only" => options.only = Some(numbers(&text()?)?),
