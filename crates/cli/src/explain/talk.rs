@@ -3,8 +3,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use sanswarm::{ConnectionError, Hangup, Instant, Open, ProtocolName, RecvBuf, SendBuf, WriteError};
-use sanswarm_connection::{Connection, Direction, Event, StreamId, transcript::Level};
+use sanswarm::{ConnectionError, Hangup, Instant, ProtocolName, RecvBuf, SendBuf, WriteError};
+use sanswarm_connection::{Connection, Direction, Event, Open, StreamId, transcript::Level};
 use sanswarm_identify as identify;
 use sanswarm_ping as ping;
 use tokio::{
