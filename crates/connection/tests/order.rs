@@ -82,7 +82,7 @@ fn level() -> impl Strategy<Value = Level> {
 
 /// Limits with which time ends streams only.
 fn slow() -> Limits {
-    Limits { upgrade_timeout: secs(10_000), ..Limits::default() }
+    Limits { upgrade_timeout: secs(10_000), frame_timeout: secs(10_000), ..Limits::default() }
 }
 
 /// What one user knows.

@@ -113,7 +113,7 @@ fn the_gate_is_asked_about_streams_and_about_peers() {
     }));
     let request = net.open(ECHO);
     net.run();
-    assert_eq!(net.users[A].failure(request).code(), "protocol-refused");
+    assert_eq!(net.users[A].failure(request).code(), "stream-reset");
     assert!(net.users[B].inbound().is_empty());
 
     let mut net = Net::new(2);

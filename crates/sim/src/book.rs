@@ -87,6 +87,8 @@ pub(crate) enum Cause {
     Fault,
     /// A limit did not let it in, or a dial had no more use for it.
     Denied,
+    /// Its ends have settled on another connection.
+    Surplus,
     /// Who is at the other end keeps no rules.
     Hostile,
 }

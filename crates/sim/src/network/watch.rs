@@ -2,12 +2,14 @@
 
 use core::{hash::Hash, time::Duration};
 
-use sanswarm::{ConnId, Event, Instant, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId};
+use sanswarm::{
+    CloseRule, ConnId, Event, Instant, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId,
+};
 
 use super::{Due, Network};
 use crate::{
     App, Rule,
-    book::{AGREEMENT, State},
+    book::{AGREEMENT, Cause, State},
     desk::{PipeKey, Power},
     pipe::{Pipe, Side},
 };
@@ -24,7 +26,10 @@ impl<A: App> Network<A> {
         self.core.trace(index, || format!("{event:?}"));
         match event {
             Event::Connected { peer, conn, .. } => self.note_connected(index, *conn, *peer),
-            Event::Disconnected { conn, reason, .. } => {
+            Event::Disconnected { peer, conn, reason, rule } => {
+                if *rule == Some(CloseRule::Surplus) {
+                    self.note_surplus(index, *conn, *peer);
+                }
                 let text = format!("connection {conn} to host {} has ended ({reason:?})", self.other(index, *conn));
                 self.note_disconnected(index, *conn, &text);
             }
@@ -98,6 +103,19 @@ impl<A: App> Network<A> {
             self.violate(index, Rule::Limit, format!("{held} connections of at most {most}"));
         }
         self.check_later(key);
+    }
+
+    /// An end has closed a connection because it has a better one to the same peer, which must be there.
+    fn note_surplus(&mut self, index: usize, conn: ConnId, peer: PeerId) {
+        let desk = &self.machines[index].desk;
+        if !desk.connected.iter().any(|(other, whose)| *other != conn && *whose == peer) {
+            self.violate(index, Rule::Cause, format!("connection {conn} was surplus, and it was the only one"));
+        }
+        let desk = &self.machines[index].desk;
+        if let Some(pipe) = desk.conns.get(&conn).and_then(|tie| tie.pipe).and_then(|(key, _)| self.pipes.get_mut(key))
+        {
+            pipe.account.blame(Cause::Surplus);
+        }
     }
 
     fn note_disconnected(&mut self, index: usize, conn: ConnId, text: &str) {
