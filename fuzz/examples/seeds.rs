@@ -560,6 +560,8 @@ fn plaintext() {
     put("just_the_limit", b"\x80\x40");
     put("too_long", b"\x81\x40");
     put("py_before_varints", &[&[0, 0, 0, own.len() as u8][..], &own].concat());
+}
+
 /// Behind a handshake: what an honest peer says to either end over either muxer, and some of what none does.
 fn sealed() {
     let one = |name: &str, mode: u8, ops: &[&[u8]]| put("connection_sealed", name, &[&[mode], &ops.concat()]);
