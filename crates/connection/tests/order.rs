@@ -220,11 +220,14 @@ impl World {
             }
             Some(Fault::End { who: by, at }) if by == who && passed + bytes.len() >= at => {
                 bytes.truncate(at - passed);
-                if to.recv.wants() && to.recv.feed(&bytes) == bytes.len() {
+                let n = if to.recv.wants() { to.recv.feed(&bytes) } else { 0 };
+                from.send.sent(n);
+                self.passed[who] += n;
+                if n == bytes.len() {
                     to.recv.set_eof();
                     self.fault = None;
                 }
-                return 0;
+                return n;
             }
             _ => {}
         }
