@@ -35,7 +35,11 @@ trait Pair: 'static {
 /// Makes what a node makes once, and gives what makes a connection that is ready.
 type Node = fn() -> Box<dyn FnMut() -> Box<dyn Pair>>;
 
-const NODES: [(&str, Node); 2] = [("sanswarm", ours::node), ("rust-libp2p", rust_libp2p::node)];
+const NODES: [(&str, Node); 3] = [
+    ("sanswarm", ours::node),
+    ("sanswarm with a transcript", ours::transcribed),
+    ("rust-libp2p", rust_libp2p::node),
+];
 
 /// Every case for every stack.
 pub fn benches() -> Vec<Bench> {

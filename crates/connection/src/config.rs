@@ -6,6 +6,8 @@ use std::sync::Arc;
 use libp2p_identity::{Keypair, PeerId};
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::Names;
+#[cfg(feature = "noise")]
+use sanswarm_noise::Aead;
 
 /// A security protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -225,6 +227,17 @@ impl Config {
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.as_mut().and_then(Arc::get_mut) {
             tls.unix_seconds = unix_seconds;
+        }
+        self
+    }
+
+    /// The same, with this library for the frames of Noise instead of the [fastest](Aead::fastest) that is built in. One that is
+    /// not built in makes every handshake fail with [`sanswarm_noise::Error::NoAead`].
+    #[must_use]
+    #[cfg(feature = "noise")]
+    pub fn with_aead(mut self, aead: Aead) -> Self {
+        if let Some(noise) = Arc::get_mut(&mut self.noise) {
+            noise.aead = Some(aead);
         }
         self
     }

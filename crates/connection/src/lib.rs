@@ -84,6 +84,8 @@ pub use config::{Config, Limits, Muxer, Security, SigningError};
 pub use connection::{CloseReason, Connection, Event, Goodbye, Hangup, Open};
 pub use error::{Error, OpenError, ReadError, Refusal, RefusalCause, Stage, WriteError};
 pub use identity::KeyFault;
+#[cfg(feature = "noise")]
+pub use sanswarm_noise::Aead;
 pub use sanswarm_wire::Key as StreamId;
 pub use stats::{Mark, Stats};
 pub use stream::Direction;

@@ -232,3 +232,17 @@ fn a_transcript_of_tls_tells_turns_and_records() {
     let sealed: usize = entries.iter().filter(|entry| entry.what.code() == "sealed").map(|entry| entry.bytes).sum();
     assert!(sealed > 100, "{text:#?}");
 }
+
+#[test]
+fn a_library_can_be_named_and_one_that_is_not_built_in_is_a_typed_error() {
+    for aead in sanswarm_connection::Aead::ALL {
+        let config = |seed| {
+            let config = config_of(seed, vec![Security::Noise], vec![Muxer::Yamux], Limits::default());
+            Arc::new(Arc::into_inner(config).unwrap().with_aead(aead))
+        };
+        let mut pair = Pair::of_configs(config(DIALER), config(LISTENER));
+        pair.run();
+        assert_eq!(agreed(&pair).is_some(), aead.is_available(), "{aead:?}: {:?}", pair.a.error);
+        assert_eq!(pair.a.error.is_none(), aead.is_available(), "{aead:?}");
+    }
+}

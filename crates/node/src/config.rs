@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use libp2p_identity::Keypair;
 
+#[cfg(feature = "noise")]
+use crate::Aead;
 use crate::{Muxer, Security, transcript::Level};
 
 /// The configuration of a node. Make it with [`new`](Self::new) and change what you like.
@@ -24,6 +26,9 @@ pub struct Config {
     pub muxers: Vec<Muxer>,
     /// What identify says of our program. Default `sanswarm/<version>`.
     pub agent: String,
+    /// The library that seals the frames of Noise. Default `None`: the fastest that is built in.
+    #[cfg(feature = "noise")]
+    pub aead: Option<Aead>,
     /// How much each connection writes down, for [`Link::poll_transcript`](crate::Link::poll_transcript). Default nothing.
     pub transcript: Level,
     /// What all receive buffers together may hold beyond 8 KiB each, in bytes. Default 64 MiB: a thousand connections
@@ -57,6 +62,8 @@ impl Config {
             security: Security::defaults(),
             muxers: Muxer::defaults(),
             agent: concat!("sanswarm/", env!("CARGO_PKG_VERSION")).to_owned(),
+            #[cfg(feature = "noise")]
+            aead: None,
             transcript: Level::Off,
             recv_bytes: 64 * 1024 * 1024,
             record_seq: None,

@@ -99,6 +99,11 @@ impl Control {
             config.muxers.clone(),
             config.connection,
         )?;
+        #[cfg(feature = "noise")]
+        let connection = match config.aead {
+            Some(aead) => connection.with_aead(aead),
+            None => connection,
+        };
         let connection = Arc::new(match config.unix_seconds {
             Some(seconds) => connection.at(seconds),
             None => connection,

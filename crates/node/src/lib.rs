@@ -57,6 +57,8 @@ pub use multiaddr::{self, Multiaddr};
 pub use node::Node;
 pub use peer::{IdentifyError, Info, NoPeerId, PeerInfo};
 pub use protocols::{HandlerId, Open, Protocols};
+#[cfg(feature = "noise")]
+pub use sanswarm_connection::Aead;
 pub use sanswarm_connection::transcript;
 pub use sanswarm_connection::{
     CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, OpenError,

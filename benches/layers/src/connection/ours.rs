@@ -3,7 +3,9 @@
 use std::{hint::black_box, sync::Arc};
 
 use libp2p_identity::Keypair;
-use sanswarm_connection::{Config, Connection, Direction, Event, Limits, Muxer, Open, Security, StreamId};
+use sanswarm_connection::{
+    Config, Connection, Direction, Event, Limits, Muxer, Open, Security, StreamId, transcript::Level,
+};
 use sanswarm_multistream::ProtocolName;
 use sanswarm_multistream_select::Names;
 use sanswarm_wire::{Instant, RecvBuf, Role, SendBuf};
@@ -14,6 +16,15 @@ use super::{PATIENCE, PROTOCOL, Pair};
 const NOW: Instant = Instant::ZERO;
 
 pub(super) fn node() -> Box<dyn FnMut() -> Box<dyn Pair>> {
+    node_at(Level::Off)
+}
+
+/// Everything but payload is written down, and taken.
+pub(super) fn transcribed() -> Box<dyn FnMut() -> Box<dyn Pair>> {
+    node_at(Level::Frames)
+}
+
+fn node_at(level: Level) -> Box<dyn FnMut() -> Box<dyn Pair>> {
     let config = |seed: u8| {
         let keypair = Keypair::ed25519_from_bytes([seed; 32]).expect("32 bytes");
         let (security, muxers) = (Security::defaults(), Muxer::defaults());
@@ -21,7 +32,7 @@ pub(super) fn node() -> Box<dyn FnMut() -> Box<dyn Pair>> {
     };
     let (dialer, listener, name) = (config(10), config(20), ProtocolName::from_static(PROTOCOL));
     let (offered, known) = (Arc::new([name.clone()]), Arc::new(Names::new([name])));
-    Box::new(move || Box::new(Ours::new(&dialer, &listener, offered.clone(), known.clone())))
+    Box::new(move || Box::new(Ours::new(&dialer, &listener, offered.clone(), known.clone(), level)))
 }
 
 /// A connection, its buffers, and what its user has seen.
@@ -37,8 +48,9 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, config: &Arc<Config>, secret: u8) -> Self {
-        let conn = Connection::new(NOW, role, config.clone(), None, [secret; 32]);
+    fn new(role: Role, config: &Arc<Config>, secret: u8, level: Level) -> Self {
+        let mut conn = Connection::new(NOW, role, config.clone(), None, [secret; 32]);
+        conn.set_transcript(level);
         let (recv, send) = (RecvBuf::default(), SendBuf::default());
         Self { conn, recv, send, ready: false, opened: false, finished: 0, read: 0 }
     }
@@ -58,6 +70,14 @@ impl End {
                 }
                 _ => {}
             }
+        }
+        self.listen();
+    }
+
+    /// Takes what was written down, if anything was.
+    fn listen(&mut self) {
+        while let Some(entry) = self.conn.poll_transcript() {
+            black_box(entry);
         }
     }
 
@@ -89,8 +109,8 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(dialer: &Arc<Config>, listener: &Arc<Config>, offered: Arc<[ProtocolName]>, known: Arc<Names>) -> Self {
-        let (dialer, listener) = (End::new(Role::Dialer, dialer, 30), End::new(Role::Listener, listener, 40));
+    fn new(dialer: &Arc<Config>, listener: &Arc<Config>, offered: Arc<[ProtocolName]>, known: Arc<Names>, level: Level) -> Self {
+        let (dialer, listener) = (End::new(Role::Dialer, dialer, 30, level), End::new(Role::Listener, listener, 40, level));
         let mut pair = Self { dialer, listener, offered, stream: None };
         pair.listener.conn.set_names(known);
         pair.until(|pair| pair.dialer.ready && pair.listener.ready);
