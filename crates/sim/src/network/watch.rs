@@ -184,7 +184,10 @@ impl<A: App> Network<A> {
         let is_right = match error {
             OpenStreamError::Refused(refusal) => self.is_right_to_refuse(open.target, refusal),
             // What this end itself has found wrong.
-            error => matches!(error.code(), "no-addresses" | "ourselves" | "limit" | "cancelled" | "open"),
+            error => matches!(
+                error.code(),
+                "no-addresses" | "ourselves" | "limit" | "cancelled" | "open" | "back-off" | "black-hole"
+            ),
         };
         if !is_right && !self.is_explained(index, open.target, open.since) {
             let waited = self.core.now.since(open.since);
