@@ -17,7 +17,8 @@ use crate::{
 
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let patience = Patience::new(options, 60);
-    let listener = session::node(&Options { muxers: options.muxers.clone(), ..Options::default() }, Some(patience))?;
+    let (security, muxers) = (options.security.clone(), options.muxers.clone());
+    let listener = session::node(&Options { security, muxers, ..Options::default() }, Some(patience))?;
     let dialer = session::node(options, Some(patience))?;
     listener.set_stream_handler(session::ECHO, echo::serve);
     let address = Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port));

@@ -52,6 +52,7 @@ impl fmt::Display for Usage {
             Self::NoSuchOption { name, verb: None } => {
                 write!(f, "usage: no option --{name} before the verb; see sanswarm --help")
             }
+            Self::NoAddress(Verb::Explain) => f.write_str("usage: explain needs a multiaddr"),
             Self::NoAddress(verb) => write!(f, "usage: {} needs a multiaddr that ends in /p2p/<peer id>", verb.name()),
             Self::TooMany(value) => write!(f, "usage: '{value}' is one argument too many"),
             Self::Value { option, value, wanted } => write!(f, "usage: {option} '{value}' is not {wanted}"),

@@ -18,6 +18,14 @@ fn demo_prints_a_ladder_and_a_verified_digest() {
 }
 
 #[test]
+fn demo_speaks_each_security_protocol() {
+    for (security, name) in [("tls", "/tls/1.0.0"), ("plaintext", "/plaintext/2.0.0"), ("noise,tls", "/noise")] {
+        let text = ok(&["demo", "--bytes", "300000", "--streams", "2", "--security", security]);
+        assert!(text.contains(name) && text.contains("verified"), "{text}");
+    }
+}
+
+#[test]
 fn demo_tells_each_step_in_json() {
     let told = objects(&ok(&["demo", "--json", "--bytes", "1M", "--half-close", "late"]));
     let steps: Vec<_> = told[..told.len() - 1].iter().map(|step| step["step"].as_str().unwrap()).collect();
