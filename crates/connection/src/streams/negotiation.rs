@@ -155,9 +155,7 @@ impl Streams {
         if !self.transcript.is_on() {
             return None;
         }
-        let stream = self.table.get(id)?;
-        let number = self.session.as_ref()?.wire_id(stream.mux?)?;
-        Some(StreamNumber { number, opener: stream.direction })
+        Some(StreamNumber { number: self.wire_id(id)?, opener: self.table.get(id)?.direction })
     }
 
     pub(super) fn mark_due(&mut self, id: StreamId) {
