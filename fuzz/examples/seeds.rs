@@ -72,6 +72,7 @@ fn swarm_scenarios() -> Vec<(&'static str, Vec<[u8; 3]>)> {
         ),
         ("blocked_and_let_in", [flood.clone(), vec![[16, 1, 2], wait(1), [0, 1, 1], [16, 1, 3], [0, 1, 1]]].concat()),
         ("shut_down_in_use", [flood, vec![[14, 0, 1], [19, 0, 0], [0, 1, 1], wait(4), wait(7), [9, 0, 0]]].concat()),
+        ("shut_down_with_dials_waiting", vec![[0, 1, 1], [0, 2, 1], [0, 3, 1], [0, 4, 1], [0, 0, 2], [19, 0, 0]]),
         ("remembered_and_forgiven", vec![[18, 1, 0], [18, 1, 4], [0, 1, 0], refused, [18, 1, 2], [0, 1, 0]]),
     ]
 }

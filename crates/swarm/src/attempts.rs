@@ -309,9 +309,10 @@ impl Swarm {
         true
     }
 
-    /// Lets plans go on that waited for room among all attempts.
+    /// Lets plans go on that waited for room among all attempts. While shutting down they end instead, and their ends must
+    /// not make room for new attempts.
     pub(crate) fn wake(&mut self, now: Instant) {
-        while self.pending_outbound < self.limits.pending_outbound {
+        while self.shutdown.is_none() && self.pending_outbound < self.limits.pending_outbound {
             let Some((_, key)) = self.queue.pop_first() else { return };
             if let Some(plan) = self.plans.get_mut(key) {
                 plan.turn = None;

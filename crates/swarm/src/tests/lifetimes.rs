@@ -153,6 +153,19 @@ fn shutdown_waits_for_streams_until_its_deadline_and_tells_what_it_cut() {
 }
 
 #[test]
+fn shutdown_begins_nothing_for_a_dial_that_waits_for_the_place_of_another() {
+    let mut swarm = swarm_with(Limits { pending_outbound: 1, ..Limits::default() });
+    let first = swarm.dial(ms(0), Some(peer(8)), &addrs([8]));
+    let waits = swarm.dial(ms(0), Some(peer(9)), &addrs([9]));
+    let dialled = swarm.dialing()[0].0;
+    swarm.shutdown(ms(0), Duration::from_secs(5));
+    assert_eq!(swarm.actions(), [Action::Abandon { conn: dialled }]);
+    let causes: Vec<_> = swarm.events().iter().take(2).map(cause).collect();
+    assert_eq!(causes, [first, waits].map(|dial| (dial, DialError::ShuttingDown)));
+    assert!(swarm.is_clean());
+}
+
+#[test]
 fn shutdown_of_an_idle_node_is_over_at_once() {
     let mut swarm = swarm();
     swarm.shutdown(ms(0), Duration::from_secs(5));

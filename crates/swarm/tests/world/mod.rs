@@ -163,7 +163,7 @@ impl World {
             17 => self.resolved(a, b),
             18 => self.rest(id, b),
             _ => {
-                if (a, b) == (0, 0) {
+                if a % 16 == 0 {
                     self.shut = true;
                     self.swarm.shutdown(self.now, Duration::from_secs(30));
                 }
