@@ -2,6 +2,8 @@
 
 use core::{fmt, time::Duration};
 
+use sanswarm::Muxer;
+
 use crate::{Counts, Digest, Hostile, Link, Network, Plan, Rng, Traffic, Violation, Wishes};
 
 mod batch;
@@ -143,8 +145,16 @@ impl Scenario {
             let peers = offsets.iter().map(|offset| crate::HostId::new((index + offset) % nodes)).collect();
             let mut config = net.config();
             config.ping_interval = Some(Duration::from_secs(30));
-            if matches!(self.kind, Kind::Soak | Kind::Hostile) && rng.chance(1, 2) {
-                config.connection.window_bytes_max = config.connection.window_bytes;
+            if matches!(self.kind, Kind::Soak | Kind::Hostile) {
+                if rng.chance(1, 2) {
+                    config.connection.window_bytes_max = config.connection.window_bytes;
+                }
+                // Both speak yamux, so that any two hosts agree: on what the dialer prefers.
+                config.muxers = match rng.below(4) {
+                    0 => vec![Muxer::Mplex, Muxer::Yamux],
+                    1 => vec![Muxer::Yamux, Muxer::Mplex],
+                    _ => vec![Muxer::Yamux],
+                };
             }
             let host = net.add_host_with(config, Traffic::new(self.wishes(peers)));
             let drift = rng.below(200) as u32;
