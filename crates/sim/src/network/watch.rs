@@ -214,7 +214,8 @@ impl<A: App> Network<A> {
         let other = &self.machines[target];
         let after = |at: Instant| at > Instant::ZERO && at >= since;
         let has_cause = |pipe: &Pipe| pipe.account.cause.is_some() && pipe.ends.iter().any(|end| end.host == target);
-        after(desk.quiet_from)
+        self.core.is_bad(index, target)
+            || after(desk.quiet_from)
             || after(other.desk.quiet_from)
             || other.is_hostile()
             || desk.troubled.get(&target).is_some_and(|at| after(*at))
@@ -319,7 +320,7 @@ impl<A: App> Network<A> {
             let text = format!("an upgrade to host {} is not over after {within:?}", hosts[1 - side]);
             return self.violate(hosts[side], Rule::Late, text);
         }
-        if hosts.iter().any(|host| self.machines[*host].is_hostile()) {
+        if hosts.iter().any(|host| self.machines[*host].is_hostile()) || self.core.is_bad(hosts[0], hosts[1]) {
             return;
         }
         let longest = |pings: Option<Duration>| pings.map(|interval| AGREEMENT + interval);
