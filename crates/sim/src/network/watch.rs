@@ -3,7 +3,8 @@
 use core::{hash::Hash, time::Duration};
 
 use sanswarm::{
-    CloseRule, ConnId, Event, Instant, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId,
+    CloseRule, ConnId, Event, Instant, Muxer, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause,
+    StreamId,
 };
 
 use super::{Due, Network};
@@ -25,7 +26,12 @@ impl<A: App> Network<A> {
     pub(super) fn note(&mut self, index: usize, event: &Event) {
         self.core.trace(index, || format!("{event:?}"));
         match event {
-            Event::Connected { peer, conn, .. } => self.note_connected(index, *conn, *peer),
+            Event::Connected { peer, conn, muxer, .. } => {
+                if let Some(tie) = self.machines[index].desk.conns.get_mut(conn) {
+                    tie.is_mplex = *muxer == Muxer::Mplex;
+                }
+                self.note_connected(index, *conn, *peer);
+            }
             Event::Disconnected { peer, conn, reason, rule } => {
                 if *rule == Some(CloseRule::Surplus) {
                     self.note_surplus(index, *conn, *peer);
