@@ -127,10 +127,7 @@ impl Swarm {
 
     /// Whether an address may be dialled.
     pub(crate) fn check_dial(&self, peer: Option<PeerId>, address: &Multiaddr) -> Result<(), Denied> {
-        if let Some(peer) = peer {
-            self.lists.check_peer(peer)?;
-        }
-        self.lists.check_host(address)?;
+        self.lists.check(peer, address)?;
         self.gate.check(&Visit::Dial { peer, address }).map_err(|reason| Denied::Gate { reason })
     }
 

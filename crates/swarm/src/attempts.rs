@@ -260,7 +260,8 @@ impl Swarm {
         self.arm(key);
     }
 
-    /// Leaves out what is next and has failed for another dial meanwhile; or all, if there is no memory for it.
+    /// Leaves out what is next and has failed for another dial meanwhile, or was put on a list; or all, if there is no
+    /// memory for it.
     fn skip_hopeless(&mut self, now: Instant, key: Key) {
         let shortage = self.check_memory(PENDING_BYTES).err();
         let Some(plan) = self.plans.get_mut(key) else { return };
@@ -271,10 +272,15 @@ impl Swarm {
         }
         while let Some(Untried { prospect, expected, .. }) = plan.untried.front() {
             let resting = Resting::Address(*expected, prospect.address.clone());
-            let Some((left, failures)) = self.backoffs.left(now, &resting) else { return };
+            let is_blocked = self.lists.check(*expected, &prospect.address).is_err();
+            let failure = match self.backoffs.left(now, &resting) {
+                _ if is_blocked => AttemptFailure::Blocked,
+                Some((left, failures)) => AttemptFailure::BackOff { left, failures },
+                None => return,
+            };
             plan.untried.pop_front();
             if let Resting::Address(_, address) = resting {
-                plan.skip(address, AttemptFailure::BackOff { left, failures });
+                plan.skip(address, failure);
             }
         }
     }

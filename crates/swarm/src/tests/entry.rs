@@ -185,6 +185,25 @@ fn who_is_blocked_is_neither_let_in_nor_dialled() {
 }
 
 #[test]
+fn who_is_blocked_while_being_dialled_is_dialled_no_more() {
+    let mut swarm = swarm();
+    let one = swarm.dial(ms(0), Some(peer(2)), &addrs([1, 2]));
+    let two = swarm.dial(ms(0), Some(peer(2)), &[]);
+    let conn = swarm.dialing()[0].0;
+    swarm.block(ms(10), Subject::Peer(peer(2))).unwrap();
+    assert_eq!(swarm.actions(), [Action::Abandon { conn }]);
+    let causes: Vec<_> = swarm.events().iter().map(cause).collect();
+    assert_eq!(causes, [one, two].map(|dial| (dial, DialError::Blocked)));
+    assert!(swarm.is_clean());
+
+    swarm.dial(ms(20), Some(peer(3)), &addrs([1, 2, 3]));
+    swarm.dialing();
+    swarm.block(ms(30), Subject::Net { ip: "20.0.0.2".parse().unwrap(), bits: 32 }).unwrap();
+    swarm.handle_timeout(ms(270));
+    assert_eq!(swarm.dialing()[0].1, addr(3), "what was not tried yet is left out");
+}
+
+#[test]
 fn with_a_list_of_the_allowed_nobody_else_comes_in() {
     let mut swarm = swarm_with(Limits { listed: 4, ..Limits::default() });
     let net = |text: &str, bits| Subject::Net { ip: text.parse().unwrap(), bits };
