@@ -28,6 +28,7 @@ impl<A: App> Network<A> {
     /// A node asks for a socket.
     pub(super) fn dial(&mut self, index: usize, conn: ConnId, to: Multiaddr) {
         let target = self.core.places.get(&to).copied();
+        self.check_dial(index, target);
         let desk = &mut self.machines[index].desk;
         desk.conns.insert(conn, Tie { other: target.unwrap_or(usize::MAX), ..Tie::default() });
         let (epoch, since) = (desk.epoch, self.core.now);
@@ -89,10 +90,9 @@ impl<A: App> Network<A> {
     pub(super) fn dial_failed(&mut self, index: usize, epoch: u32, conn: ConnId, cause: TransportError) {
         let now = self.core.now;
         let machine = &mut self.machines[index];
-        if machine.desk.epoch != epoch || machine.desk.conns.remove(&conn).is_none() {
-            return;
-        }
+        let Some(tie) = machine.desk.conns.remove(&conn).filter(|_| machine.desk.epoch == epoch) else { return };
         let local = machine.desk.clock.local(now);
+        machine.desk.note_failed(local, tie.other);
         if let Some(node) = machine.node() {
             node.handle_dial_failed(local, conn, cause);
         }

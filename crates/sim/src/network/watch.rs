@@ -3,14 +3,13 @@
 use core::{hash::Hash, time::Duration};
 
 use sanswarm::{
-    CloseRule, ConnId, Event, Instant, Muxer, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause,
-    StreamId,
+    ConnId, Event, Instant, Muxer, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId,
 };
 
 use super::{Due, Network};
 use crate::{
     App, Rule,
-    book::{AGREEMENT, Cause, State},
+    book::{AGREEMENT, State},
     desk::{PipeKey, Power},
     pipe::{Pipe, Side},
 };
@@ -33,8 +32,8 @@ impl<A: App> Network<A> {
                 self.note_connected(index, *conn, *peer);
             }
             Event::Disconnected { peer, conn, reason, rule } => {
-                if *rule == Some(CloseRule::Surplus) {
-                    self.note_surplus(index, *conn, *peer);
+                if let Some(rule) = rule {
+                    self.note_rule(index, *conn, *peer, *rule);
                 }
                 let text = format!("connection {conn} to host {} has ended ({reason:?})", self.other(index, *conn));
                 self.note_disconnected(index, *conn, &text);
@@ -87,7 +86,6 @@ impl<A: App> Network<A> {
         let now = self.core.now;
         let desk = &mut self.machines[index].desk;
         let is_new = desk.connected.insert(conn, peer).is_none();
-        let (held, most) = (desk.connected.len(), desk.connections_max);
         let Some((key, side)) = desk.conns.get(&conn).and_then(|tie| tie.pipe) else {
             return self.violate(index, Rule::Order, format!("connection {conn} is connected and has no socket"));
         };
@@ -97,6 +95,9 @@ impl<A: App> Network<A> {
             self.core.counts.connections += 1;
         }
         pipe.account.set(now, side, State::Connected);
+        if side == 1 {
+            self.machines[index].desk.met.insert(other, now);
+        }
         if !is_new {
             self.violate(index, Rule::Order, format!("connection {conn} is connected twice"));
         } else if self.core.directory[other].id != peer {
@@ -105,23 +106,9 @@ impl<A: App> Network<A> {
                 Rule::Order,
                 format!("connection {conn} goes to host {other} and is told to go to {peer}"),
             );
-        } else if held > most {
-            self.violate(index, Rule::Limit, format!("{held} connections of at most {most}"));
         }
+        self.check_admitted(index, key, side, peer);
         self.check_later(key);
-    }
-
-    /// An end has closed a connection because it has a better one to the same peer, which must be there.
-    fn note_surplus(&mut self, index: usize, conn: ConnId, peer: PeerId) {
-        let desk = &self.machines[index].desk;
-        if !desk.connected.iter().any(|(other, whose)| *other != conn && *whose == peer) {
-            self.violate(index, Rule::Cause, format!("connection {conn} was surplus, and it was the only one"));
-        }
-        let desk = &self.machines[index].desk;
-        if let Some(pipe) = desk.conns.get(&conn).and_then(|tie| tie.pipe).and_then(|(key, _)| self.pipes.get_mut(key))
-        {
-            pipe.account.blame(Cause::Surplus);
-        }
     }
 
     fn note_disconnected(&mut self, index: usize, conn: ConnId, text: &str) {
@@ -167,7 +154,9 @@ impl<A: App> Network<A> {
         let Some(tie) = self.machines[index].desk.conns.get(&conn) else { return };
         let other = tie.other;
         let has_cause = tie.pipe.and_then(|(key, _)| self.pipes.get(key)).is_some_and(|p| p.account.cause.is_some());
-        if !has_cause && !self.is_explained(index, Some(other), self.lately()) {
+        // A node that closes it itself says why when it has closed.
+        let is_closing = !self.lists(index, conn);
+        if !has_cause && !is_closing && !self.is_explained(index, Some(other), self.lately()) {
             self.violate(index, Rule::Cause, format!("connection {conn} to host {other}: {} without a cause", text()));
         }
     }
@@ -410,6 +399,9 @@ impl<A: App> Network<A> {
             }
             if self.with_app(index, |app, host| app.is_settled(host)) == Some(false) {
                 return Some(format!("the application of host {index} waits"));
+            }
+            if let Some(other) = self.kept_without_use(index) {
+                return Some(format!("host {index} stays connected to host {other} though nobody uses it"));
             }
         }
         let pipes = self.machines.iter().flat_map(|machine| &machine.pipes).filter_map(|key| self.pipes.get(*key));
