@@ -101,6 +101,11 @@ pub(crate) enum Failure {
         got: u64,
         expected: u64,
     },
+    /// An exchange of the perf protocol broke.
+    Exchange {
+        stream: usize,
+        cause: ExchangeError,
+    },
     /// Not done in time.
     Timeout {
         stage: &'static str,
@@ -129,6 +134,19 @@ pub(crate) enum KeyError {
     Malformed,
 }
 
+/// What may go wrong with an exchange of the perf protocol.
+#[derive(Debug)]
+pub(crate) enum ExchangeError {
+    Io(io::Error),
+    Perf(sanswarm_perf::Error),
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl Failure {
     /// A name for machines that stays the same over versions.
     pub(crate) fn code(&self) -> &'static str {
@@ -144,8 +162,8 @@ impl Failure {
             Self::Explain(error) => error.code(),
             Self::Ping(_) => "ping",
             Self::Identify(_) => "identify",
-            Self::Stream { .. } => "stream",
-            Self::Digest { .. } | Self::Length { .. } => "verify",
+            Self::Stream { .. } | Self::Exchange { cause: ExchangeError::Io(_), .. } => "stream",
+            Self::Digest { .. } | Self::Length { .. } | Self::Exchange { .. } => "verify",
             Self::Timeout { .. } => "timeout",
             Self::Violation { .. } => "violation",
             Self::File { .. } => "file",
@@ -192,6 +210,8 @@ impl fmt::Display for Failure {
             Self::Length { stream, got, expected } => {
                 write!(f, "echo: stream {stream}: {got} bytes came back of {expected}")
             }
+            Self::Exchange { stream, cause: ExchangeError::Io(cause) } => write!(f, "perf: stream {stream}: {cause}"),
+            Self::Exchange { stream, cause: ExchangeError::Perf(cause) } => write!(f, "perf: stream {stream}: {cause}"),
             Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
             Self::Violation { failed, of: 1 } => write!(f, "sim: {failed} run broke a law"),
             Self::Violation { failed, of } => write!(f, "sim: {failed} of {of} runs broke a law"),

@@ -9,6 +9,7 @@ pub(crate) fn text(verb: Option<Verb>) -> &'static str {
         Some(Verb::Listen) => LISTEN,
         Some(Verb::Ping) => PING,
         Some(Verb::Echo) => ECHO,
+        Some(Verb::Perf) => PERF,
         Some(Verb::Identify) => IDENTIFY,
         Some(Verb::Explain) => EXPLAIN,
         Some(Verb::Keygen) => KEYGEN,
@@ -25,6 +26,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   listen [MULTIADDR]   serve ping, identify and /echo/1.0.0 until killed
   ping MULTIADDR       round-trip times to a peer
   echo MULTIADDR       send bytes, get them back, verify their digest
+  perf MULTIADDR       how many bytes a second go up, and down
   identify MULTIADDR   what a peer says of itself
   explain MULTIADDR    everything that is said on a connection, decrypted, by layer
   keygen               make an identity
@@ -95,6 +97,7 @@ SIGINT and SIGTERM end it in good order, with status 0.
   MULTIADDR            where (default /ip4/127.0.0.1/tcp/<port>)
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
+  --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
 ",
     common!(),
     "
@@ -148,6 +151,35 @@ JSON: {\"event\":\"connected\",...}, then
 
 example:
   sanswarm echo /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --bytes 64M --streams 4"
+);
+
+const PERF: &str = concat!(
+    "\
+sanswarm perf: how many bytes a second go up to a peer, and down from it, over /perf/1.0.0
+
+usage: sanswarm perf MULTIADDR [options]
+
+Uploads, waits until the peer has everything, then downloads: each over streams of its own, all at once, and each timed
+from the first byte of its requests to the end of the last answer. The peer has to serve it (sanswarm listen --perf).
+
+  --upload BYTES       on each stream (K, M, G are powers of 1024)
+  --download BYTES     the same. Of the two only what is given is measured; if neither is, both
+  --bytes N            of both, where neither is given (default 64M)
+  --seconds T          end each direction after T seconds, if its bytes have not ended before; without bytes, measure
+                       what goes in that time
+  --streams N          streams at once, 1 to 1000 (default 1)
+  --timeout S          give up after S seconds in all (default 60, and T for each direction)
+",
+    common!(),
+    "
+
+JSON: {\"event\":\"connected\",...}, for each direction
+  {\"event\":\"upload\",\"bytes\":N,\"streams\":N,\"seconds\":S,\"mib_per_second\":R}, then
+  {\"ok\":true,\"peer\":\"...\",\"security\":\"/noise\",\"muxer\":\"/yamux/1.0.0\",\"uploaded\":N,\"upload_mib_per_second\":R,
+  \"downloaded\":N,\"download_mib_per_second\":R}, where what was not measured is null
+
+example:
+  sanswarm perf /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --seconds 5 --streams 4"
 );
 
 const IDENTIFY: &str = concat!(

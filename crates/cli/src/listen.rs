@@ -6,7 +6,7 @@ use std::io;
 use sanswarm::{Event, Multiaddr, PeerId, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
-use crate::{args::Options, echo, failure::Failure, json::Object, output, session};
+use crate::{args::Options, echo, failure::Failure, json::Object, output, perf, session};
 
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
@@ -18,6 +18,9 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
         tokio::spawn(log(node.events(), options.json));
     }
     node.set_stream_handler(session::ECHO, echo::serve);
+    if options.perf {
+        node.set_stream_handler(session::PERF, perf::serve);
+    }
     // Before anybody can know that we are there, and send one.
     let signal = Signals::new().map_err(Failure::Runtime)?;
     let bound = node.listen(address).await.map_err(Failure::Listen)?;
