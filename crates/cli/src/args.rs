@@ -29,12 +29,13 @@ pub(crate) enum Verb {
     Perf,
     Identify,
     Explain,
+    Interop,
     Keygen,
     Sim,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Demo,
         Self::Listen,
         Self::Ping,
@@ -42,6 +43,7 @@ impl Verb {
         Self::Perf,
         Self::Identify,
         Self::Explain,
+        Self::Interop,
         Self::Keygen,
         Self::Sim,
     ];
@@ -55,6 +57,7 @@ impl Verb {
             Self::Perf => "perf",
             Self::Identify => "identify",
             Self::Explain => "explain",
+            Self::Interop => "interop",
             Self::Keygen => "keygen",
             Self::Sim => "sim",
         }

@@ -12,6 +12,7 @@ pub(crate) fn text(verb: Option<Verb>) -> &'static str {
         Some(Verb::Perf) => PERF,
         Some(Verb::Identify) => IDENTIFY,
         Some(Verb::Explain) => EXPLAIN,
+        Some(Verb::Interop) => INTEROP,
         Some(Verb::Keygen) => KEYGEN,
         Some(Verb::Sim) => SIM,
     }
@@ -29,6 +30,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   perf MULTIADDR       how many bytes a second go up, and down
   identify MULTIADDR   what a peer says of itself
   explain MULTIADDR    everything that is said on a connection, decrypted, by layer
+  interop              one end of a test of libp2p's interop suites, as their containers run it
   keygen               make an identity
   sim                  a network of real nodes in one process, under a seed and with faults
 
@@ -226,6 +228,34 @@ JSON: {\"event\":\"dial\",\"address\":\"...\",\"us\":\"...\",\"security\":[...],
 example:
   sanswarm explain /ip4/127.0.0.1/tcp/4001"
 );
+
+const INTEROP: &str = "\
+sanswarm interop: one end of a test of libp2p's interop suites, as their containers run it
+
+usage: sanswarm interop [options]
+
+What to do is in the environment: in upper case for libp2p/unified-testing, in lower case for libp2p/test-plans.
+
+  IS_DIALER          is_dialer             true or false
+  TRANSPORT          transport             tcp
+  SECURE_CHANNEL     security              noise or tls
+  MUXER              muxer                 yamux or mplex
+  REDIS_ADDR         redis_addr            host and port; in lower case redis:6379 if it is not set
+  TEST_KEY                                 the key's name is <TEST_KEY>_listener_multiaddr, in lower case listenerAddr
+  LISTENER_IP        ip                    what to listen on (default 0.0.0.0)
+  TEST_TIMEOUT_SECS  test_timeout_seconds  give up after so many seconds (default 180)
+  DEBUG                                    true says on stderr what happens
+
+The listener pushes its address (RPUSH) and is killed when the test is over. The dialer pops it (BLPOP), connects, pings
+once, and prints how many milliseconds both took together, and the ping alone, in the form that the suite reads.
+
+  --key FILE           the identity (default: a new one each time)
+  --json               a failure as a JSON object on stdout too
+  -v, --verbose        say on stderr what happens
+  -h, --help           this text
+
+example:
+  sanswarm interop   # with the variables of a test in its environment";
 
 const KEYGEN: &str = "\
 sanswarm keygen: make an identity (Ed25519)

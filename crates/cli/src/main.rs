@@ -7,6 +7,7 @@ mod explain;
 mod failure;
 mod help;
 mod identify;
+mod interop;
 mod json;
 mod key;
 mod keygen;
@@ -66,6 +67,7 @@ async fn work(verb: Verb, options: &Options) -> Result<(), Failure> {
         Verb::Perf => perf::run(options).await,
         Verb::Identify => identify::run(options).await,
         Verb::Explain => explain::run(options).await,
+        Verb::Interop => interop::run(options).await,
         Verb::Keygen => keygen::run(options),
         Verb::Sim => sim::run(options),
     }

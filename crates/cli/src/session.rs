@@ -39,6 +39,11 @@ impl Patience {
         Self { until: Instant::now() + after + GRACE, after }
     }
 
+    /// When it ends.
+    pub(crate) fn until(self) -> Instant {
+        self.until
+    }
+
     /// As much again, from now on.
     pub(crate) fn anew(self) -> Self {
         Self { until: Instant::now() + self.after + GRACE, ..self }
