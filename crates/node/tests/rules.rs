@@ -197,7 +197,7 @@ fn addresses_of_loopback_are_told_on_this_host_only() {
     net.run();
     net.users[A].address = "/ip4/20.0.0.2/tcp/9".parse().unwrap();
     net.connect();
-    assert_eq!(net.users[A].identified()[1].listen_addrs, std::slice::from_ref(&far));
+    assert_eq!(net.users[A].identified()[1].listen_addrs, core::slice::from_ref(&far));
     net.users[B].node.set_stream_handler(common::CHAT);
     net.run();
     assert_eq!(net.users[A].node.info(&peer(2)).unwrap().listen_addrs, [far], "pushed");
