@@ -45,6 +45,7 @@ impl Load {
             established: many,
             memory: many,
             accepts_per_second: 1_000_000_000,
+            accepts_per_prefix: 1_000_000_000,
             book_peers: many,
             pending_inbound: many,
             high_water: many,

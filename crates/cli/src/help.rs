@@ -222,7 +222,7 @@ usage: sanswarm sim [options]
 Same options and same seed: same run, byte by byte, and the same digest. Checkers look at every event; a run that
 breaks a law fails, is cut down to a smaller one, and the command that repeats it is printed.
 
-  --scenario NAME      mixed (default), calm, soak, hostile, storm
+  --scenario NAME      mixed (default), calm, soak, hostile, storm, visits
   --seed S             default 1
   --seeds N            run N seeds from S on, and close with 'N passed, N failed'
   --fail-fast          of N seeds, run none after the first that fails

@@ -140,6 +140,8 @@ fn a_listener_on_all_interfaces_prints_what_can_be_dialled() {
     let first = listener.address.clone();
     assert!(first.starts_with("/ip4/127."), "{first}");
     ok(&["ping", &first, "--count", "1"]);
+    let by_name = first.replacen("/ip4/127.0.0.1/", "/dns4/localhost/", 1);
+    assert!(ok(&["ping", &by_name, "--count", "1"]).contains("connected to"), "{by_name}");
     // All others were printed with it.
     listener.child.kill().unwrap();
     let mut rest = String::new();

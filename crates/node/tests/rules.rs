@@ -258,3 +258,32 @@ fn names_are_asked_for_where_the_driver_answers() {
     assert!(text.contains("/dns4/gone.example/tcp/1: resolve: the name was not resolved"), "{text}");
     assert!(text.contains("/ip4/1.2.3.2/tcp/1: connect: connection refused"), "{text}");
 }
+
+#[test]
+fn what_nobody_reads_counts_against_the_memory_of_all() {
+    let mut narrow = config(2);
+    narrow.swarm.memory = 340 << 10;
+    let mut net = Net::with(vec![config(1), narrow, config(3)]);
+    let stream = echo(&mut net);
+    net.users[B].reads = false;
+    net.send_all(A, stream, &vec![7; 250 << 10]);
+    net.run();
+    let theirs = net.users[B].inbound()[0];
+    let ask = |net: &mut Net| {
+        let (info, now) = (net.users[B].info(), net.now);
+        net.users[2].node.forgive(Some(info.id), &info.addrs);
+        net.users[2].node.connect(now, info);
+        net.run();
+    };
+    ask(&mut net);
+    assert_eq!(net.denied, [Denied::Limit { name: "memory", value: 340 << 10 }]);
+    net.users[B].reads = true;
+    let now = net.now;
+    net.users[B].take_in(now, theirs);
+    net.run();
+    assert_eq!(net.users[B].got[&theirs].len(), 250 << 10);
+    net.pass(secs(2));
+    ask(&mut net);
+    assert_eq!(net.denied.len(), 1, "it has been read, and what went back has gone");
+    assert!(net.users[2].node.connections(&peer(2)).next().is_some());
+}

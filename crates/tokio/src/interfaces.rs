@@ -36,7 +36,10 @@ impl Interfaces {
     /// matter any more.
     pub(crate) fn look(&mut self, now: Instant, matter: bool) -> Option<Vec<IpAddr>> {
         self.look_at = matter.then(|| now + LOOK);
-        let found = if matter { addresses()? } else { BTreeSet::new() };
+        self.compare(if matter { addresses()? } else { BTreeSet::new() })
+    }
+
+    fn compare(&mut self, found: BTreeSet<IpAddr>) -> Option<Vec<IpAddr>> {
         if found == self.told {
             return None;
         }
@@ -65,6 +68,19 @@ mod tests {
         assert_eq!((interfaces.look(Instant::ZERO, true), interfaces.look_at), (None, Some(Instant::ZERO + LOOK)));
         assert_eq!(interfaces.look(Instant::ZERO, false), Some(vec![]), "nobody keeps them up to date any more");
         assert_eq!(interfaces.look_at, None);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_told_behind_loopback() {
+        let mut interfaces = Interfaces::default();
+        let mut tell = |ips: &[&str]| {
+            let told = interfaces.compare(ips.iter().map(|ip| ip.parse().expect("an address")).collect());
+            told.map(|all| all.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(tell(&["10.0.0.1", "127.0.0.1"]).as_deref(), Some("127.0.0.1 10.0.0.1"));
+        assert_eq!(tell(&["127.0.0.1", "10.0.0.1"]), None);
+        assert_eq!(tell(&["127.0.0.1", "10.0.0.2", "::1"]).as_deref(), Some("127.0.0.1 ::1 10.0.0.2"));
+        assert_eq!(tell(&["127.0.0.1"]).as_deref(), Some("127.0.0.1"));
     }
 
     #[test]

@@ -138,6 +138,7 @@ impl Control {
                 self.events.push_back(Event::Ping { peer, conn: id, result });
             }
             ToControlKind::Streams(streams) => self.swarm.handle_streams(now, id, streams),
+            ToControlKind::Memory(bytes) => self.swarm.handle_memory(id, bytes),
             ToControlKind::Closed(result) => self.closed(now, id, result),
         }
         self.drain_swarm();
