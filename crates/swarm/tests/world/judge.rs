@@ -169,7 +169,7 @@ impl World {
                 let is_spared = is_kept || self.protected.contains(&them);
                 is_free && !is_spared && live > limits.low_water && idle >= limits.trim_grace
             }
-            CloseReason::Shutdown => self.shut,
+            CloseReason::Shutdown | CloseReason::Cut => self.shut,
             _ => false,
         };
         assert!(is_right, "{conn:?} closed by {reason:?} after {idle:?}");
