@@ -189,7 +189,7 @@ impl fmt::Display for AttemptFailure {
             Self::WrongPeer { expected, got } => write!(f, "peer {got} answered instead of {expected}"),
             Self::WrongPeerInAddress { expected, got } => write!(f, "the address is of peer {got}, not of {expected}"),
             Self::Ourselves => write!(f, "this node itself answered"),
-            Self::TimedOut => write!(f, "not ready in time"),
+            Self::TimedOut => write!(f, "no answer in time"),
             Self::Abandoned => write!(f, "the dial ended first"),
             Self::NoTransport => write!(f, "no transport for such an address"),
             Self::Unroutable { reach: Reach::Private } => {
