@@ -98,7 +98,7 @@ mod tests;
 pub use address::{Carrier, Family, Kind, Reach};
 pub use book::{Identified, Known, SnapshotError, Source};
 pub use connection::{ConnId, ConnInfo};
-pub use dial::{Attempt, AttemptFailure, DialError, DialId};
+pub use dial::{Attempt, AttemptFailure, DialError, DialId, Reached};
 pub use error::{CloseReason, Denied, ListenError, TransportError};
 pub use event::{Action, Event};
 pub use gate::{Gate, Subject, Visit};

@@ -375,7 +375,8 @@ impl Swarm {
                 if let Some(key) = pending.plan {
                     self.leave_plan(key, conn);
                     let elapsed = now.since(pending.since);
-                    let attempt = Attempt { conn: Some(conn), address: pending.address, failure, elapsed };
+                    let (reached, address) = (pending.reached(), pending.address);
+                    let attempt = Attempt { conn: Some(conn), address, failure, reached, elapsed };
                     if let Some(plan) = self.plans.get_mut(key) {
                         plan.attempts.push(attempt);
                     }
