@@ -148,7 +148,7 @@ impl Swarm {
         }
         let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.conns.len());
         check("established_per_peer", of_peer, limits.established_per_peer)?;
-        self.lists.check_peer(peer)?;
+        self.lists.check(Some(peer), &pending.address)?;
         let visit = Visit::Secured { peer, role: pending.role, address: &pending.address };
         self.gate.check(&visit).map_err(|reason| Denied::Gate { reason })
     }
