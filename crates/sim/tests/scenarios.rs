@@ -85,3 +85,13 @@ fn the_arguments_name_what_is_not_usual() {
     let other = Scenario { nodes: 2, time: Duration::from_millis(7500), only: Some(vec![3, 5]), ..usual };
     assert_eq!(other.to_string(), "--scenario soak --seed 9 --nodes 2 --for 7.5 --faults 15 --only 3,5");
 }
+
+#[test]
+fn visitors_come_and_go_and_meet_limits() {
+    // A seed without faults: what fails does so by a limit, a rest, or because somebody has thought better of it.
+    let outcome = Scenario::new(Kind::Visits, 8).run();
+    passes(&outcome);
+    let (counts, nodes) = (outcome.counts, outcome.scenario.nodes as u64);
+    assert!(counts.connections > 4 * nodes * (nodes - 1) / 2, "they come again and again");
+    assert!(counts.streams > 100 && counts.failed > 10, "{counts:?}");
+}
