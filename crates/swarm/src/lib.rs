@@ -42,7 +42,7 @@
 //! # Limits
 //!
 //! [`Limits`] names them. What is refused says which limit it was and its value. A call takes time in the logarithm of
-//! the number of connections, and in the number of one dial's addresses and joined dials.
+//! the number of connections at most, and in the number of one dial's addresses and joined dials.
 //!
 //! # Errors
 //!
@@ -81,6 +81,7 @@ mod dialing;
 mod error;
 mod event;
 mod gate;
+mod hashes;
 mod hole;
 mod limits;
 mod listener;
