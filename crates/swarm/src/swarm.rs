@@ -112,7 +112,7 @@ impl Swarm {
             seed,
             gate: Gate::default(),
             lists: Lists::default(),
-            counts: Counts::default(),
+            counts: Counts::new(seed),
             book: Book::new(seed),
             live: 0,
             idle: BTreeSet::new(),
