@@ -18,6 +18,13 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "sanswarm: {}", plain(&text.to_string()));
 }
 
+/// The same, for who wants to know.
+pub(crate) fn note_if(wanted: bool, text: impl Display) {
+    if wanted {
+        note(text);
+    }
+}
+
 /// Reports a failure: one line on stderr, and for machines one object on stdout.
 pub(crate) fn fail(failure: &Failure, json: bool) {
     if let Failure::Output(cause) = failure {
@@ -27,7 +34,8 @@ pub(crate) fn fail(failure: &Failure, json: bool) {
         }
     }
     note(failure);
-    if json {
+    // The objects of the runs say it all.
+    if json && !matches!(failure, Failure::Violation { .. }) {
         let mut object = Object::new().flag("ok", false).text("code", failure.code()).text("error", failure);
         if let Failure::Explain(error) = failure {
             object = object.text("stage", error.stage());

@@ -83,6 +83,8 @@ pub(crate) struct Tie {
     pub(crate) pipe: Option<(PipeKey, Side)>,
     pub(crate) other: usize,
     pub(crate) last_ping: Option<Instant>,
+    /// Its muxer has no flow control.
+    pub(crate) is_mplex: bool,
     pub(crate) is_shut: bool,
 }
 

@@ -2,6 +2,8 @@
 
 use core::{fmt, time::Duration};
 
+use sanswarm::Muxer;
+
 use crate::{Counts, Digest, Hostile, Link, Network, Plan, Rng, Traffic, Violation, Wishes};
 
 mod batch;
@@ -146,8 +148,16 @@ impl Scenario {
             let peers = offsets.iter().map(|offset| crate::HostId::new((index + offset) % nodes)).collect();
             let mut config = net.config();
             config.ping_interval = Some(Duration::from_secs(30));
-            if matches!(self.kind, Kind::Soak | Kind::Hostile) && rng.chance(1, 2) {
-                config.connection.window_bytes_max = config.connection.window_bytes;
+            if matches!(self.kind, Kind::Soak | Kind::Hostile) {
+                if rng.chance(1, 2) {
+                    config.connection.window_bytes_max = config.connection.window_bytes;
+                }
+                // Both speak yamux, so that any two hosts agree: on what the dialer prefers.
+                config.muxers = match rng.below(4) {
+                    0 => vec![Muxer::Mplex, Muxer::Yamux],
+                    1 => vec![Muxer::Yamux, Muxer::Mplex],
+                    _ => vec![Muxer::Yamux],
+                };
             }
             if self.kind == Kind::Visits {
                 narrow(&mut config.swarm, &mut rng);

@@ -39,6 +39,7 @@ mod control;
 mod error;
 mod events;
 mod facts;
+mod handover;
 mod link;
 mod node;
 mod resolve;
@@ -47,6 +48,11 @@ mod sockets;
 mod stream;
 mod time;
 mod waiting;
+
+/// What `loom/` replaces.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
 
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};

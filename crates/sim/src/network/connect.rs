@@ -73,7 +73,8 @@ impl<A: App> Network<A> {
         let cause = if hosts.iter().any(|machine| machine.is_hostile()) {
             Some(Cause::Hostile)
         } else {
-            hosts.iter().any(|machine| machine.desk.quiet_from > now).then_some(Cause::Fault)
+            let is_bad = hosts.iter().any(|machine| machine.desk.quiet_from > now) || self.core.is_bad(from, to);
+            is_bad.then_some(Cause::Fault)
         };
         let account = Account::new(now, cause);
         let key = self.pipes.insert(Pipe::new(self.core.serial, from, to, account));
