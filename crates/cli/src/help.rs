@@ -97,7 +97,8 @@ usage: sanswarm listen [MULTIADDR] [options]
 Serves /ipfs/ping/1.0.0, /ipfs/id/1.0.0, /ipfs/id/push/1.0.0 and /echo/1.0.0. Prints one address to dial a line.
 SIGINT and SIGTERM end it in good order, with status 0.
 
-  MULTIADDR            where (default /ip4/127.0.0.1/tcp/<port>)
+  MULTIADDR            where (default /ip4/127.0.0.1/tcp/<port>); of /ip4/0.0.0.0 and /ip6/:: the address of each
+                       interface is printed
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
   --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes

@@ -268,6 +268,10 @@ impl Link {
                 self.push_due = self.peer.is_some() && !self.ended;
                 self.push(now);
             }
+            ToLinkKind::Drain => {
+                self.drain();
+                self.tell_usage(now);
+            }
             ToLinkKind::Close => self.conn.close(now),
         }
     }

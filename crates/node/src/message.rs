@@ -29,6 +29,8 @@ pub(crate) enum ToLinkKind {
         handlers: Arc<Handlers>,
         info: Arc<identify::Info>,
     },
+    /// The node is shutting down: it waits for the last stream to end.
+    Drain,
     Close,
 }
 

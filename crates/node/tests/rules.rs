@@ -161,13 +161,46 @@ fn shutdown_waits_for_streams_and_tells_what_it_cut() {
         net.pass(secs(9));
         assert_eq!(rules(&net, A).len(), usize::from(finish));
         net.pass(secs(9));
-        assert_eq!(rules(&net, A), [Some(CloseRule::Shutdown)]);
+        assert_eq!(rules(&net, A), [Some(if finish { CloseRule::Shutdown } else { CloseRule::Cut })]);
         let events = &net.users[A].events;
         assert_eq!(events.last(), Some(&Event::ShutDown { cut: usize::from(!finish) }));
         if finish {
             assert_eq!(net.users[A].got[&stream], b"last words");
         }
     }
+}
+
+#[test]
+fn shutdown_is_over_with_the_last_stream() {
+    let mut net = Net::new(2);
+    let request = net.open(ECHO);
+    net.run();
+    let stream = net.users[A].stream(request);
+    net.send_all(A, stream, b"x");
+    net.run();
+    // The control has not been told that there is no stream any more: that comes a second late otherwise.
+    let now = net.now;
+    net.users[A].node.shutdown(now, secs(10));
+    net.run();
+    assert_eq!(net.users[A].events.last(), Some(&Event::ShutDown { cut: 0 }));
+}
+
+#[test]
+fn addresses_of_loopback_are_told_on_this_host_only() {
+    let mut net = Net::new(2);
+    let far: sanswarm::Multiaddr = "/ip4/20.0.0.1/tcp/1".parse().unwrap();
+    net.users[B].node.handle_listening(far.clone());
+    net.users[B].node.handle_listening(address(1));
+    net.connect();
+    assert_eq!(net.users[A].identified()[0].listen_addrs, [far.clone(), address(1)]);
+    net.users[A].node.disconnect(net.now, peer(2));
+    net.run();
+    net.users[A].address = "/ip4/20.0.0.2/tcp/9".parse().unwrap();
+    net.connect();
+    assert_eq!(net.users[A].identified()[1].listen_addrs, core::slice::from_ref(&far));
+    net.users[B].node.set_stream_handler(common::CHAT);
+    net.run();
+    assert_eq!(net.users[A].node.info(&peer(2)).unwrap().listen_addrs, [far], "pushed");
 }
 
 #[test]

@@ -174,7 +174,10 @@ impl AttemptFailure {
         match self {
             Self::Transport(error) | Self::Resolve(error) => !matches!(
                 error,
-                TransportError::NoDescriptors | TransportError::PermissionDenied | TransportError::Unsupported
+                TransportError::NoDescriptors
+                    | TransportError::PermissionDenied
+                    | TransportError::NameService
+                    | TransportError::Unsupported
             ),
             Self::Upgrade | Self::WrongPeer { .. } | Self::Ourselves | Self::TimedOut => true,
             _ => false,
@@ -197,6 +200,7 @@ impl AttemptFailure {
 impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Resolve(TransportError::TimedOut) => write!(f, "the name service did not answer"),
             Self::Transport(error) | Self::Resolve(error) => error.fmt(f),
             Self::Upgrade => write!(f, "the upgrade failed"),
             Self::WrongPeer { expected, got } => write!(f, "peer {got} answered instead of {expected}"),

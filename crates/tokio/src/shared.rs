@@ -10,22 +10,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sanswarm::{Link, OpenId, ProtocolName, Refusal, SendBuf, StreamId};
+use sanswarm::{Link, OpenId, Refusal, SendBuf, StreamId};
 
 use crate::{
     LinkStats, Stream,
     facts::Pending,
+    handlers::Handlers,
     handover::{Handover, State},
     time::Clock,
 };
 
 /// What a stream handler is behind its type: it is called in a task of the stream's own.
-pub(crate) type Handler = Arc<dyn Fn(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub(crate) type Run = Arc<dyn Fn(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// What the tasks of a node and its handles share.
 pub(crate) struct NodeShared {
     pub(crate) clock: Clock,
-    pub(crate) handlers: Mutex<BTreeMap<ProtocolName, Handler>>,
+    pub(crate) handlers: Mutex<Handlers<Run>>,
     /// Requests without an answer. The control task puts them in; it answers those that fail, links the others.
     pub(crate) pending: Mutex<BTreeMap<OpenId, Pending>>,
 }
@@ -48,10 +49,10 @@ impl NodeShared {
             }
             return;
         }
-        let handler = lock(&self.handlers).get(stream.protocol()).cloned();
-        if let Some(handler) = handler {
+        let candidates = lock(&self.handlers).of(stream.protocol());
+        if let Some(run) = candidates.choose(stream.protocol()) {
             // The call is in the task too: it is the user's code.
-            tokio::spawn(async move { handler(stream).await });
+            tokio::spawn(async move { run(stream).await });
         }
     }
 }

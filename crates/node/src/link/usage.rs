@@ -24,6 +24,8 @@ pub(super) struct Usage {
     used: bool,
     /// When it is told that there are no more.
     pub(super) until: Option<Instant>,
+    /// The node is shutting down and waits for the last stream to end.
+    drains: bool,
     /// Steps of memory.
     steps: usize,
     /// When it is told that there are fewer.
@@ -33,6 +35,12 @@ pub(super) struct Usage {
 }
 
 impl Link {
+    /// From now on the control is told at once that there is no stream any more.
+    pub(super) fn drain(&mut self) {
+        self.usage.drains = true;
+        self.usage.until = None;
+    }
+
     /// Compares what was told with what is. Called at each rest.
     pub(super) fn tell_usage(&mut self, now: Instant) {
         if self.peer.is_none() || self.ended {
@@ -52,7 +60,8 @@ impl Link {
                 self.tell(ToControlKind::Streams(streams));
             }
         } else if self.usage.used {
-            let until = *self.usage.until.get_or_insert(now + REST);
+            let rest = if self.usage.drains { Duration::ZERO } else { REST };
+            let until = *self.usage.until.get_or_insert(now + rest);
             if until <= now {
                 (self.usage.used, self.usage.until) = (false, None);
                 self.tell(ToControlKind::Streams(0));
