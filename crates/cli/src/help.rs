@@ -161,7 +161,7 @@ const PERF: &str = concat!(
     "\
 sanswarm perf: how many bytes a second go up to a peer, and down from it, over /perf/1.0.0
 
-usage: sanswarm perf MULTIADDR [options]
+usage: sanswarm perf MULTIADDR... [options]
 
 Uploads, waits until the peer has everything, then downloads: each over streams of its own, all at once, and each timed
 from the first byte of its requests to the end of the last answer. The peer has to serve it (sanswarm listen --perf).

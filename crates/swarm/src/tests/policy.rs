@@ -227,6 +227,31 @@ fn a_transport_that_nobody_answers_over_is_left_out_where_there_is_another() {
 }
 
 #[test]
+fn a_refusal_is_an_answer_and_so_is_being_too_slow_none() {
+    let six = |i: u32| parse(&format!("/ip6/2600::{i:x}/tcp/1"));
+    let is_hole = |swarm: &Swarm| swarm.holes.is_hole(&Kind::of(&six(1)));
+    let mut swarm = swarm_with(Limits { backoff: Duration::ZERO, ..Limits::default() });
+    for i in 0..200 {
+        swarm.dial(ms(0), None, &[six(i)]);
+        let conn = swarm.dialing()[0].0;
+        let cause = if i % 2 == 0 { REFUSED } else { TransportError::Reset };
+        swarm.handle_dial_failed(ms(0), conn, cause);
+    }
+    assert!(!is_hole(&swarm), "somebody is there who refuses");
+    // The other family is ready before: once it had time enough, once it had not.
+    for (wait, expected) in [(249, false), (250, true)] {
+        let mut swarm = swarm_with(Limits { backoff: Duration::ZERO, ..Limits::default() });
+        for i in 0..100 {
+            let dial = swarm.dial(ms(0), None, &[six(i)]);
+            swarm.actions();
+            swarm.cancel(ms(wait), dial);
+            swarm.actions();
+        }
+        assert_eq!(is_hole(&swarm), expected, "{wait}");
+    }
+}
+
+#[test]
 fn what_no_host_can_have_is_neither_dialled_nor_advertised() {
     let mut swarm = swarm();
     let bad = ["/ip4/0.0.0.0/tcp/1", "/ip6/::/tcp/1", "/ip4/20.0.0.1/tcp/0", "/ip4/255.255.255.255/tcp/1"].map(parse);

@@ -107,6 +107,7 @@ impl World {
                 self.resolves.push(resolve);
             }
             Action::Listen { address } => assert!(self.rules.asked_to_listen.remove(&address)),
+            Action::Unlisten { address } => assert!(self.rules.asked_to_end.remove(&address)),
             other => panic!("{other:?}"),
         }
     }
@@ -206,6 +207,7 @@ impl World {
                 assert!(self.shut && !core::mem::replace(&mut self.told_shut, true));
             }
             Event::Listening { address } => assert!(self.rules.told_to_listen.remove(&address), "{address}"),
+            Event::Unlistened { address } => assert!(self.rules.told_to_end.remove(&address), "{address}"),
             Event::ListenFailed { address, .. } => assert!(self.rules.told_to_fail.remove(&address), "{address}"),
             other => panic!("{other:?}"),
         }

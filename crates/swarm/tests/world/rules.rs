@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     pub(super) asked_to_listen: BTreeSet<Multiaddr>,
     pub(super) told_to_listen: BTreeSet<Multiaddr>,
     pub(super) told_to_fail: BTreeSet<Multiaddr>,
+    pub(super) asked_to_end: BTreeSet<Multiaddr>,
+    pub(super) told_to_end: BTreeSet<Multiaddr>,
     /// The newest record that was believed.
     seq: Option<u64>,
 }
@@ -137,7 +139,7 @@ impl World {
 
     pub(super) fn listen(&mut self, a: u8, b: u8) {
         let at = address(a % 9);
-        match b % 3 {
+        match b % 5 {
             0 => {
                 let (rules, limit) = (&mut self.rules, self.limits.listeners);
                 let expected = if self.shut {
@@ -161,6 +163,23 @@ impl World {
                 }
                 self.swarm.handle_listening(at);
             }
+            2 => {
+                let is_there = self.rules.wanted.contains(&at) || self.rules.bound.contains(&at);
+                if is_there {
+                    self.rules.asked_to_end.insert(at.clone());
+                }
+                assert_eq!(self.swarm.unlisten(&at), is_there);
+            }
+            3 => {
+                // Asked for by one address and bound to others; or to none yet, and then its own ends.
+                let bound = [address(b / 5 % 9), address((b / 5 + 1) % 9)];
+                let ended: BTreeSet<_> = bound.iter().filter(|at| self.rules.bound.remove(at)).cloned().collect();
+                if self.rules.wanted.remove(&at) && ended.is_empty() {
+                    self.rules.told_to_end.insert(at.clone());
+                }
+                self.rules.told_to_end.extend(ended);
+                self.swarm.handle_unlistened(&at, &bound);
+            }
             _ => {
                 if self.rules.wanted.remove(&at) | self.rules.bound.remove(&at) {
                     self.rules.told_to_fail.insert(at.clone());
@@ -171,7 +190,8 @@ impl World {
         self.drain();
         let rules = &self.rules;
         let told = [&rules.asked_to_listen, &rules.told_to_listen, &rules.told_to_fail];
-        assert!(told.iter().all(|told| told.is_empty()), "{told:?} was not heard of");
+        let ended = [&rules.asked_to_end, &rules.told_to_end];
+        assert!(told.iter().chain(&ended).all(|told| told.is_empty()), "{told:?} or {ended:?} was not heard of");
         assert_eq!(self.swarm.listeners().cloned().collect::<BTreeSet<_>>(), rules.bound);
         assert!(self.swarm.advertised().all(|address| Kind::of(&address).reach != Reach::Unroutable));
     }
