@@ -45,6 +45,7 @@
 
 mod address;
 mod book;
+mod connect;
 mod control;
 #[cfg(feature = "dns")]
 mod dns;
@@ -64,6 +65,7 @@ mod stream;
 mod time;
 mod waiting;
 
+pub use connect::{connect, connect_with};
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};
 pub use handlers::Handler;
@@ -76,5 +78,4 @@ pub use sanswarm::{
     Multiaddr, Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, SigningError,
     SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
-pub use sockets::connect;
 pub use stream::Stream;
