@@ -1,6 +1,5 @@
-//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's, of the swarm's
-//! and of `connection_sealed`: `cargo run --example seeds` in
-//! `fuzz`.
+//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's, of perf's, of
+//! the swarm's and of `connection_sealed`: `cargo run --example seeds` in `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
 //! says. Where a format changes, this changes with it, and the seeds are written anew. Files that it does not know it
@@ -635,7 +634,34 @@ fn sealed() {
     one("the_bytes_end", FRAMES, &[&lazily, &flush, &[14, 0], &rest]);
 }
 
+/// Sizes as `perf` reads them: 0 the largest, 1 nothing, 2 a byte that follows, 4 about a block.
+fn perf() {
+    let request = |asked: u64, upload: &[u8]| [&asked.to_be_bytes()[..], upload].concat();
+    let server = |name: &str, limits: &[u8], wire: &[u8]| put("perf", name, &[&[0, 7], limits, &[0], wire]);
+    server("upload_and_download", &[0, 0], &request(5, b"abc"));
+    server("nothing", &[0, 0], &request(0, b""));
+    server("asked_for_everything", &[0, 0], &request(u64::MAX, b""));
+    server("half_a_size", &[0, 0], &[0; 5]);
+    server("no_byte_at_all", &[0, 0], b"");
+    server("as_much_as_allowed", &[2, 3, 2, 5], &request(5, b"abc"));
+    server("too_long_an_upload", &[2, 3, 2, 5], &request(5, b"abcd"));
+    server("too_long_a_download", &[2, 3, 2, 5], &request(6, b"abc"));
+    server("more_than_a_block", &[0, 0], &request(65_537, &[9; 300]));
+    const ALL: u8 = 128;
+    const STOP: u8 = 64;
+    let client =
+        |name: &str, sizes: &[u8], before: u8, wire: &[u8]| put("perf", name, &[&[1, 7], sizes, &[before], wire]);
+    client("all_came_back", &[2, 3, 2, 5], ALL, b"hello");
+    client("nothing_came_back", &[2, 3, 2, 5], ALL, b"");
+    client("too_much_came_back", &[2, 3, 2, 5], ALL, b"hello!");
+    client("answered_early", &[2, 200, 2, 5], 3, b"hello");
+    client("ended_early", &[4, 128, 1], 9, b"");
+    client("stopped", &[0, 2, 5], 40 | STOP, b"hello");
+    client("stopped_within_the_size", &[0, 2, 5], 1 | STOP | ALL, b"hello");
+}
+
 fn main() {
+    perf();
     certificates();
     handshakes();
     plaintext();

@@ -10,7 +10,7 @@ while [ $# -gt 0 ]; do
     --do|--key|--with|--mss) [ $# -gt 1 ] || { echo "$1 needs a value" >&2; exit 2; } ;;
   esac
   case $1 in
-    --do) case $2 in ping|identify|echo) op=$2 ;; *) unsupported "--do $2" ;; esac; shift 2 ;;
+    --do) case $2 in ping|identify|echo|perf) op=$2 ;; *) unsupported "--do $2" ;; esac; shift 2 ;;
     # A kind of key, not a file: ours are Ed25519. A peer may have any.
     --key) [ "$2" = ed25519 ] || unsupported "--key $2"; shift 2 ;;
     --with|--mss) unsupported "$1 $2" ;;

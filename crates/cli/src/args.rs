@@ -26,15 +26,27 @@ pub(crate) enum Verb {
     Listen,
     Ping,
     Echo,
+    Perf,
     Identify,
     Explain,
+    Interop,
     Keygen,
     Sim,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Demo, Self::Listen, Self::Ping, Self::Echo, Self::Identify, Self::Explain, Self::Keygen, Self::Sim];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Demo,
+        Self::Listen,
+        Self::Ping,
+        Self::Echo,
+        Self::Perf,
+        Self::Identify,
+        Self::Explain,
+        Self::Interop,
+        Self::Keygen,
+        Self::Sim,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,8 +54,10 @@ impl Verb {
             Self::Listen => "listen",
             Self::Ping => "ping",
             Self::Echo => "echo",
+            Self::Perf => "perf",
             Self::Identify => "identify",
             Self::Explain => "explain",
+            Self::Interop => "interop",
             Self::Keygen => "keygen",
             Self::Sim => "sim",
         }
@@ -54,7 +68,7 @@ impl Verb {
     }
 
     fn needs_address(self) -> bool {
-        matches!(self, Self::Ping | Self::Echo | Self::Identify | Self::Explain)
+        matches!(self, Self::Ping | Self::Echo | Self::Perf | Self::Identify | Self::Explain)
     }
 
     fn takes_address(self) -> bool {
@@ -83,6 +97,14 @@ pub(crate) struct Options {
     /// On each stream, each way.
     pub(crate) bytes: Option<u64>,
     pub(crate) half_close: HalfClose,
+    /// On each stream.
+    pub(crate) upload: Option<u64>,
+    /// The same.
+    pub(crate) download: Option<u64>,
+    /// How long each direction is measured.
+    pub(crate) seconds: Option<Duration>,
+    /// Serve the perf protocol too.
+    pub(crate) perf: bool,
     /// In the order in which they are offered; `None` is the library's choice.
     pub(crate) security: Option<Vec<Security>>,
     /// The same.
@@ -154,12 +176,22 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
         "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
         "port" => options.port = parser.value()?.parse()?,
-        "timeout" => options.timeout = Some(seconds(&parser.value()?.string()?)?),
+        "timeout" => options.timeout = Some(seconds("--timeout", &parser.value()?.string()?)?),
         "streams" => options.streams = Some(streams(&parser.value()?.string()?)?),
         "bytes" => options.bytes = Some(bytes("--bytes", &parser.value()?.string()?)?),
         "half-close" => options.half_close = half_close(&parser.value()?.string()?)?,
         "key" => options.key = Some(parser.value()?.into()),
         "count" if verb == Some(Verb::Ping) => options.count = Some(count(&parser.value()?.string()?)?),
+        "perf" if verb == Some(Verb::Listen) => options.perf = true,
+        "upload" if verb == Some(Verb::Perf) => {
+            options.upload = Some(bytes("--upload", &parser.value()?.string()?)?);
+        }
+        "download" if verb == Some(Verb::Perf) => {
+            options.download = Some(bytes("--download", &parser.value()?.string()?)?);
+        }
+        "seconds" if verb == Some(Verb::Perf) => {
+            options.seconds = Some(seconds("--seconds", &parser.value()?.string()?)?);
+        }
         _ => return Err(Usage::NoSuchOption { name: name.to_owned(), verb }),
     }
     Ok(())
@@ -241,11 +273,11 @@ fn count(text: &str) -> Result<u32, Usage> {
     })
 }
 
-fn seconds(text: &str) -> Result<Duration, Usage> {
+fn seconds(option: &'static str, text: &str) -> Result<Duration, Usage> {
     // A year is longer than anybody waits, and shorter than anything that overflows.
     let range = 0.001..=31_536_000.0;
     text.parse().ok().filter(|s| range.contains(s)).map(Duration::from_secs_f64).ok_or_else(|| Usage::Value {
-        option: "--timeout",
+        option,
         value: text.to_owned(),
         wanted: "a number of seconds above 0",
     })
@@ -285,6 +317,10 @@ mod tests {
             streams: Some(20),
             bytes: Some(64 << 20),
             half_close: HalfClose::Late,
+            upload: None,
+            download: None,
+            seconds: None,
+            perf: false,
             security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
@@ -295,6 +331,10 @@ mod tests {
         };
         assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
         assert_eq!(options("ping /a --count 9").count, Some(9));
+        let perf = options("perf /a --upload 1M --download 0 --seconds 2 --streams 3");
+        assert_eq!((perf.upload, perf.download, perf.streams), (Some(1 << 20), Some(0), Some(3)));
+        assert_eq!((perf.seconds, perf.perf), (Some(Duration::from_secs(2)), false));
+        assert!(options("listen --perf").perf);
         assert_eq!(options("listen").address, None);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
         let all = [Security::Tls, Security::Plaintext, Security::Noise];
@@ -341,6 +381,11 @@ mod tests {
             "demo --json=yes",
             "demo -x",
             "ping /a --count 0",
+            "ping /a --upload 1",
+            "perf",
+            "perf /a --perf",
+            "perf /a --upload much",
+            "perf /a --seconds 0",
         ] {
             assert!(run(wrong).is_err(), "{wrong}");
         }

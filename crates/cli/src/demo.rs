@@ -40,7 +40,7 @@ async fn climb(dialer: &Node, peer: PeerInfo, options: &Options, patience: Patie
     let connected = session::connect(dialer, peer, patience).await?;
     upgraded(&mut ladder, &connected, stats(dialer, &connected).await?)?;
     let plan = plan(options);
-    let streams = patience.wait("stream", echo::open(dialer, connected.peer, plan.bytes.len())).await?;
+    let streams = patience.wait("stream", echo::open(dialer, connected.peer, session::ECHO, plan.bytes.len())).await?;
     let name = format!("{} x {}", session::ECHO, streams.len());
     ladder.step("stream", &name, start.elapsed(), Some(stats(dialer, &connected).await?.into()))?;
     let report = patience.wait("echo", echo::echo(streams, &plan)).await?;

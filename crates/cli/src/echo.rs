@@ -6,7 +6,7 @@ use core::{
 };
 use std::sync::Arc;
 
-use sanswarm::PeerId;
+use sanswarm::{PeerId, ProtocolName};
 use sanswarm_tokio::{Node, Stream};
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -41,7 +41,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
         bytes: vec![options.bytes.unwrap_or(1 << 20); options.streams.unwrap_or(1)],
         half_close: options.half_close,
     };
-    let streams = patience.wait("stream", open(&node, connected.peer, plan.bytes.len())).await?;
+    let streams = patience.wait("stream", open(&node, connected.peer, ECHO, plan.bytes.len())).await?;
     let report = patience.wait("echo", echo(streams, &plan)).await?;
     session::leave(&node).await;
     report.tell(options.json, &connected)
@@ -92,12 +92,17 @@ impl Report {
 
 /// Opens streams: one, and when it is agreed on all the others at once. js-libp2p closes a connection on which more than
 /// ten streams come before it has got round to the first.
-pub(crate) async fn open(node: &Node, peer: PeerId, streams: usize) -> Result<Vec<Stream>, Failure> {
-    let first = node.open_stream(ECHO, peer).await?;
+pub(crate) async fn open(
+    node: &Node,
+    peer: PeerId,
+    protocol: ProtocolName,
+    streams: usize,
+) -> Result<Vec<Stream>, Failure> {
+    let first = node.open_stream(protocol.clone(), peer).await?;
     let mut tasks = JoinSet::new();
     for _ in 1..streams {
-        let node = node.clone();
-        tasks.spawn(async move { node.open_stream(ECHO, peer).await });
+        let (node, protocol) = (node.clone(), protocol.clone());
+        tasks.spawn(async move { node.open_stream(protocol, peer).await });
     }
     let mut open = vec![first];
     while let Some(done) = tasks.join_next().await {

@@ -9,7 +9,7 @@ use sanswarm::{
 };
 use sanswarm_tokio::ListenError;
 
-use crate::args::Verb;
+use crate::{args::Verb, interop::RedisError};
 
 /// The command line is wrong, or asks for what is not there. Exit status 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Usage {
     },
     NoAddress(Verb),
     TooMany(String),
+    /// An environment variable is not set.
+    NoVariable(&'static str),
     Value {
         option: &'static str,
         value: String,
@@ -55,6 +57,9 @@ impl fmt::Display for Usage {
             Self::NoAddress(Verb::Explain) => f.write_str("usage: explain needs a multiaddr"),
             Self::NoAddress(verb) => write!(f, "usage: {} needs a multiaddr that ends in /p2p/<peer id>", verb.name()),
             Self::TooMany(value) => write!(f, "usage: '{value}' is one argument too many"),
+            Self::NoVariable(name) => {
+                write!(f, "usage: the environment variable {name} is not set; see sanswarm interop --help")
+            }
             Self::Value { option, value, wanted } => write!(f, "usage: {option} '{value}' is not {wanted}"),
             Self::NotSupported { option, value } => write!(f, "not supported: {option} {value}"),
             Self::Parser(words) => write!(f, "usage: {words}"),
@@ -101,6 +106,13 @@ pub(crate) enum Failure {
         got: u64,
         expected: u64,
     },
+    /// An exchange of the perf protocol broke.
+    Exchange {
+        stream: usize,
+        cause: ExchangeError,
+    },
+    /// What two ends of a test meet over.
+    Redis(RedisError),
     /// Not done in time.
     Timeout {
         stage: &'static str,
@@ -129,6 +141,19 @@ pub(crate) enum KeyError {
     Malformed,
 }
 
+/// What may go wrong with an exchange of the perf protocol.
+#[derive(Debug)]
+pub(crate) enum ExchangeError {
+    Io(io::Error),
+    Perf(sanswarm_perf::Error),
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl Failure {
     /// A name for machines that stays the same over versions.
     pub(crate) fn code(&self) -> &'static str {
@@ -144,9 +169,10 @@ impl Failure {
             Self::Explain(error) => error.code(),
             Self::Ping(_) => "ping",
             Self::Identify(_) => "identify",
-            Self::Stream { .. } => "stream",
-            Self::Digest { .. } | Self::Length { .. } => "verify",
-            Self::Timeout { .. } => "timeout",
+            Self::Stream { .. } | Self::Exchange { cause: ExchangeError::Io(_), .. } => "stream",
+            Self::Digest { .. } | Self::Length { .. } | Self::Exchange { .. } => "verify",
+            Self::Redis(RedisError::Empty { .. }) | Self::Timeout { .. } => "timeout",
+            Self::Redis(_) => "redis",
             Self::Violation { .. } => "violation",
             Self::File { .. } => "file",
             Self::Output(_) => "output",
@@ -192,6 +218,9 @@ impl fmt::Display for Failure {
             Self::Length { stream, got, expected } => {
                 write!(f, "echo: stream {stream}: {got} bytes came back of {expected}")
             }
+            Self::Exchange { stream, cause: ExchangeError::Io(cause) } => write!(f, "perf: stream {stream}: {cause}"),
+            Self::Exchange { stream, cause: ExchangeError::Perf(cause) } => write!(f, "perf: stream {stream}: {cause}"),
+            Self::Redis(error) => write!(f, "redis: {error}"),
             Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
             Self::Violation { failed, of: 1 } => write!(f, "sim: {failed} run broke a law"),
             Self::Violation { failed, of } => write!(f, "sim: {failed} of {of} runs broke a law"),
@@ -205,6 +234,12 @@ impl fmt::Display for Failure {
 impl From<Usage> for Failure {
     fn from(usage: Usage) -> Self {
         Self::Usage(usage)
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
     }
 }
 

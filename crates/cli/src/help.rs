@@ -9,8 +9,10 @@ pub(crate) fn text(verb: Option<Verb>) -> &'static str {
         Some(Verb::Listen) => LISTEN,
         Some(Verb::Ping) => PING,
         Some(Verb::Echo) => ECHO,
+        Some(Verb::Perf) => PERF,
         Some(Verb::Identify) => IDENTIFY,
         Some(Verb::Explain) => EXPLAIN,
+        Some(Verb::Interop) => INTEROP,
         Some(Verb::Keygen) => KEYGEN,
         Some(Verb::Sim) => SIM,
     }
@@ -25,8 +27,10 @@ usage: sanswarm <verb> [multiaddr] [options]
   listen [MULTIADDR]   serve ping, identify and /echo/1.0.0 until killed
   ping MULTIADDR       round-trip times to a peer
   echo MULTIADDR       send bytes, get them back, verify their digest
+  perf MULTIADDR       how many bytes a second go up, and down
   identify MULTIADDR   what a peer says of itself
   explain MULTIADDR    everything that is said on a connection, decrypted, by layer
+  interop              one end of a test of libp2p's interop suites, as their containers run it
   keygen               make an identity
   sim                  a network of real nodes in one process, under a seed and with faults
 
@@ -96,6 +100,7 @@ SIGINT and SIGTERM end it in good order, with status 0.
                        interface is printed
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
+  --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
 ",
     common!(),
     "
@@ -151,6 +156,35 @@ example:
   sanswarm echo /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --bytes 64M --streams 4"
 );
 
+const PERF: &str = concat!(
+    "\
+sanswarm perf: how many bytes a second go up to a peer, and down from it, over /perf/1.0.0
+
+usage: sanswarm perf MULTIADDR [options]
+
+Uploads, waits until the peer has everything, then downloads: each over streams of its own, all at once, and each timed
+from the first byte of its requests to the end of the last answer. The peer has to serve it (sanswarm listen --perf).
+
+  --upload BYTES       on each stream (K, M, G are powers of 1024)
+  --download BYTES     the same. Of the two only what is given is measured; if neither is, both
+  --bytes N            of both, where neither is given (default 64M)
+  --seconds T          end each direction after T seconds, if its bytes have not ended before; without bytes, measure
+                       what goes in that time
+  --streams N          streams at once, 1 to 1000 (default 1)
+  --timeout S          give up after S seconds in all (default 60, and T for each direction)
+",
+    common!(),
+    "
+
+JSON: {\"event\":\"connected\",...}, for each direction
+  {\"event\":\"upload\",\"bytes\":N,\"streams\":N,\"seconds\":S,\"mib_per_second\":R}, then
+  {\"ok\":true,\"peer\":\"...\",\"security\":\"/noise\",\"muxer\":\"/yamux/1.0.0\",\"uploaded\":N,\"upload_mib_per_second\":R,
+  \"downloaded\":N,\"download_mib_per_second\":R}, where what was not measured is null
+
+example:
+  sanswarm perf /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --seconds 5 --streams 4"
+);
+
 const IDENTIFY: &str = concat!(
     "\
 sanswarm identify: what a peer says of itself
@@ -195,6 +229,34 @@ JSON: {\"event\":\"dial\",\"address\":\"...\",\"us\":\"...\",\"security\":[...],
 example:
   sanswarm explain /ip4/127.0.0.1/tcp/4001"
 );
+
+const INTEROP: &str = "\
+sanswarm interop: one end of a test of libp2p's interop suites, as their containers run it
+
+usage: sanswarm interop [options]
+
+What to do is in the environment: in upper case for libp2p/unified-testing, in lower case for libp2p/test-plans.
+
+  IS_DIALER          is_dialer             true or false
+  TRANSPORT          transport             tcp
+  SECURE_CHANNEL     security              noise or tls
+  MUXER              muxer                 yamux or mplex
+  REDIS_ADDR         redis_addr            host and port; in lower case redis:6379 if it is not set
+  TEST_KEY                                 the key's name is <TEST_KEY>_listener_multiaddr, in lower case listenerAddr
+  LISTENER_IP        ip                    what to listen on (default 0.0.0.0)
+  TEST_TIMEOUT_SECS  test_timeout_seconds  give up after so many seconds (default 180)
+  DEBUG                                    true says on stderr what happens
+
+The listener pushes its address (RPUSH) and is killed when the test is over. The dialer pops it (BLPOP), connects, pings
+once, and prints how many milliseconds both took together, and the ping alone, in the form that the suite reads.
+
+  --key FILE           the identity (default: a new one each time)
+  --json               a failure as a JSON object on stdout too
+  -v, --verbose        say on stderr what happens
+  -h, --help           this text
+
+example:
+  sanswarm interop   # with the variables of a test in its environment";
 
 const KEYGEN: &str = "\
 sanswarm keygen: make an identity (Ed25519)

@@ -6,7 +6,7 @@ use std::io;
 use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
-use crate::{args::Options, echo, failure::Failure, json::Object, output, session};
+use crate::{args::Options, echo, failure::Failure, json::Object, output, perf, session};
 
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
@@ -18,6 +18,9 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
         tokio::spawn(log(node.events(), options.json));
     }
     node.set_stream_handler(session::ECHO, echo::serve);
+    if options.perf {
+        node.set_stream_handler(session::PERF, perf::serve);
+    }
     // Before anybody can know that we are there, and send one.
     let signal = Signals::new().map_err(Failure::Runtime)?;
     node.listen(address).await.map_err(Failure::Listen)?;
@@ -35,7 +38,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Says what happens.
-async fn log(mut events: Events, json: bool) {
+pub(crate) async fn log(mut events: Events, json: bool) {
     loop {
         let (name, text) = match events.next().await {
             Ok(event) => match describe(&event) {
@@ -69,7 +72,7 @@ fn describe(event: &Event) -> Option<(&'static str, String)> {
 
 /// SIGINT and SIGTERM.
 #[derive(Debug)]
-struct Signals {
+pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -78,12 +81,12 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn wait(mut self) {
+    pub(crate) async fn wait(mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -93,11 +96,11 @@ impl Signals {
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {})
     }
 
-    async fn wait(self) {
+    pub(crate) async fn wait(self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -7,6 +7,7 @@ mod explain;
 mod failure;
 mod help;
 mod identify;
+mod interop;
 mod json;
 mod key;
 mod keygen;
@@ -14,6 +15,7 @@ mod ladder;
 mod listen;
 mod output;
 mod pattern;
+mod perf;
 mod ping;
 mod session;
 mod sim;
@@ -62,8 +64,10 @@ async fn work(verb: Verb, options: &Options) -> Result<(), Failure> {
         Verb::Listen => listen::run(options).await,
         Verb::Ping => ping::run(options).await,
         Verb::Echo => echo::run(options).await,
+        Verb::Perf => perf::run(options).await,
         Verb::Identify => identify::run(options).await,
         Verb::Explain => explain::run(options).await,
+        Verb::Interop => interop::run(options).await,
         Verb::Keygen => keygen::run(options),
         Verb::Sim => sim::run(options),
     }

@@ -18,6 +18,13 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "sanswarm: {}", plain(&text.to_string()));
 }
 
+/// The same, for who wants to know.
+pub(crate) fn note_if(wanted: bool, text: impl Display) {
+    if wanted {
+        note(text);
+    }
+}
+
 /// Reports a failure: one line on stderr, and for machines one object on stdout.
 pub(crate) fn fail(failure: &Failure, json: bool) {
     if let Failure::Output(cause) = failure {

@@ -17,6 +17,9 @@ use crate::{
 /// The protocol of the `echo` verb.
 pub(crate) const ECHO: ProtocolName = ProtocolName::from_static("/echo/1.0.0");
 
+/// The protocol of the `perf` verb.
+pub(crate) const PERF: ProtocolName = ProtocolName::from_static(sanswarm_perf::NAME);
+
 /// How much later than the machines we give up ourselves: their errors say more.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -34,6 +37,11 @@ impl Patience {
     pub(crate) fn new(options: &Options, default: u64) -> Self {
         let after = options.timeout.unwrap_or(Duration::from_secs(default));
         Self { until: Instant::now() + after + GRACE, after }
+    }
+
+    /// When it ends.
+    pub(crate) fn until(self) -> Instant {
+        self.until
     }
 
     /// As much again, from now on.

@@ -8,7 +8,7 @@ use std::fs;
 
 use common::{Dir, fails, objects, ok, sanswarm, texts};
 
-const VERBS: [&str; 7] = ["demo", "listen", "ping", "echo", "identify", "keygen", "sim"];
+const VERBS: [&str; 9] = ["demo", "listen", "ping", "echo", "perf", "identify", "interop", "keygen", "sim"];
 
 #[test]
 fn every_verb_has_a_help_text_with_an_example() {
@@ -31,6 +31,7 @@ fn wrong_usage_is_status_2_and_one_line() {
         &[][..],
         &["dance"],
         &["ping"],
+        &["perf"],
         &["echo", "a", "b"],
         &["keygen", "x"],
         &["demo", "--bytes", "many"],

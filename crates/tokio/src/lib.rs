@@ -53,6 +53,7 @@ mod error;
 mod events;
 mod facts;
 mod handlers;
+mod handover;
 mod interfaces;
 mod link;
 mod listeners;
@@ -64,6 +65,11 @@ mod sockets;
 mod stream;
 mod time;
 mod waiting;
+
+/// What `loom/` replaces.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
 
 pub use connect::{connect, connect_with};
 pub use error::{ListenError, StreamError};
