@@ -35,6 +35,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   sim                  a network of real nodes in one process, under a seed and with faults
 
 A MULTIADDR to dial ends in the peer's id: /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
+Several are addresses of one peer, of which one ends in its id: the first that works is used.
 
 options of every verb:
   --json               one JSON object a line on stdout
@@ -115,7 +116,7 @@ const PING: &str = concat!(
     "\
 sanswarm ping: round-trip times to a peer
 
-usage: sanswarm ping MULTIADDR [options]
+usage: sanswarm ping MULTIADDR... [options]
 
   --count N            how many (default 4), one a second
   --timeout S          give up connecting, or waiting for a reply, after S seconds (default 30)
@@ -134,7 +135,7 @@ const ECHO: &str = concat!(
     "\
 sanswarm echo: send bytes over /echo/1.0.0, get them back, verify them
 
-usage: sanswarm echo MULTIADDR [options]
+usage: sanswarm echo MULTIADDR... [options]
 
 Memory does not grow with the number of bytes: they are made as they are sent, and hashed both ways.
 
@@ -189,7 +190,7 @@ const IDENTIFY: &str = concat!(
     "\
 sanswarm identify: what a peer says of itself
 
-usage: sanswarm identify MULTIADDR [options]
+usage: sanswarm identify MULTIADDR... [options]
 
   --timeout S          give up after S seconds (default 30)
 ",

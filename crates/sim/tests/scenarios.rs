@@ -105,3 +105,13 @@ fn soaks_run_over_both_muxers() {
     }
     assert!(MUXERS.iter().all(|count| count.load(Ordering::Relaxed) > 4), "{MUXERS:?}");
 }
+
+#[test]
+fn visitors_come_and_go_and_meet_limits() {
+    // A seed without faults: what fails does so by a limit, a rest, or because somebody has thought better of it.
+    let outcome = Scenario::new(Kind::Visits, 8).run();
+    passes(&outcome);
+    let (counts, nodes) = (outcome.counts, outcome.scenario.nodes as u64);
+    assert!(counts.connections > 4 * nodes * (nodes - 1) / 2, "they come again and again");
+    assert!(counts.streams > 100 && counts.failed > 10, "{counts:?}");
+}

@@ -1,7 +1,7 @@
 //! Who may become a connection, and who may stay one: limits, lists, the gate.
 
 use core::{net::IpAddr, time::Duration};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
@@ -12,6 +12,7 @@ use crate::{
     address::{host, reach},
     connection::Pending,
     gate::prefix,
+    hashes::Hashes,
 };
 
 /// What a connection that is not ready counts against [`Limits::memory`]: its buffers and its handshake.
@@ -31,7 +32,7 @@ pub(crate) struct Counts {
     /// Bytes of all connections.
     pub(crate) memory: u64,
     /// The networks that accepted connections come from, or have come from just now.
-    networks: BTreeMap<IpAddr, Network>,
+    networks: HashMap<IpAddr, Network, Hashes>,
     /// Those that no connection is from any more, by when their rate is forgotten: a second after their last accept at the
     /// latest, so that there are not many.
     quiet: BTreeSet<(Instant, IpAddr)>,
@@ -56,6 +57,10 @@ fn network(remote: &Multiaddr) -> Option<IpAddr> {
 }
 
 impl Counts {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { networks: HashMap::with_hasher(Hashes::new(seed)), ..Self::default() }
+    }
+
     fn check_accept(&self, now: Instant, remote: &Multiaddr, limits: &Limits) -> Result<(), Denied> {
         if let Some(net) = network(remote) {
             let (conns, next) = self.networks.get(&net).map_or((0, now), |net| (net.conns, net.next_accept));
@@ -148,7 +153,7 @@ impl Swarm {
         }
         let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.conns.len());
         check("established_per_peer", of_peer, limits.established_per_peer)?;
-        self.lists.check_peer(peer)?;
+        self.lists.check(Some(peer), &pending.address)?;
         let visit = Visit::Secured { peer, role: pending.role, address: &pending.address };
         self.gate.check(&visit).map_err(|reason| Denied::Gate { reason })
     }

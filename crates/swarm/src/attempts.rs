@@ -8,7 +8,7 @@ use sanswarm_wire::{Instant, Key, Role};
 
 use crate::{
     Action, Answer, Attempt, AttemptFailure, ConnId, Denied, Kind, Network, Prospect, Prospects, Question, Ranker,
-    Reach, ResolveId, Swarm, TransportError,
+    Reach, Reached, ResolveId, Swarm, TransportError,
     address::split_peer,
     admission::PENDING_BYTES,
     backoff::Resting,
@@ -50,7 +50,8 @@ impl Swarm {
                     self.backs_off(now, Resting::Address(resolve.peer, resolve.address.clone()));
                 }
                 if let Some(plan) = self.plans.get_mut(key) {
-                    plan.attempts.push(Attempt { conn: None, address: resolve.address, failure, elapsed });
+                    let (reached, address) = (Reached::Resolve, resolve.address);
+                    plan.attempts.push(Attempt { conn: None, address, failure, reached, elapsed });
                 }
             }
         }

@@ -81,8 +81,21 @@ pub struct Attempt {
     pub address: Multiaddr,
     /// What went wrong.
     pub failure: AttemptFailure,
+    /// How far it came.
+    pub reached: Reached,
     /// How long it was tried.
     pub elapsed: Duration,
+}
+
+/// How far one address of a dial came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// Its name was asked for.
+    Resolve,
+    /// Its socket was to be connected, or it was not tried.
+    Connect,
+    /// It had a socket, and security and muxer were negotiated there.
+    Upgrade,
 }
 
 impl fmt::Display for Attempt {
@@ -193,7 +206,7 @@ impl fmt::Display for AttemptFailure {
             Self::WrongPeer { expected, got } => write!(f, "peer {got} answered instead of {expected}"),
             Self::WrongPeerInAddress { expected, got } => write!(f, "the address is of peer {got}, not of {expected}"),
             Self::Ourselves => write!(f, "this node itself answered"),
-            Self::TimedOut => write!(f, "not ready in time"),
+            Self::TimedOut => write!(f, "no answer in time"),
             Self::Abandoned => write!(f, "the dial ended first"),
             Self::NoTransport => write!(f, "no transport for such an address"),
             Self::Unroutable { reach: Reach::Private } => {
@@ -275,6 +288,7 @@ impl Plan {
 
     /// Notes an address that was not tried.
     pub(crate) fn skip(&mut self, address: Multiaddr, failure: AttemptFailure) {
-        self.attempts.push(Attempt { conn: None, address, failure, elapsed: Duration::ZERO });
+        let (reached, elapsed) = (Reached::Connect, Duration::ZERO);
+        self.attempts.push(Attempt { conn: None, address, failure, reached, elapsed });
     }
 }

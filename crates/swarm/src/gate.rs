@@ -205,7 +205,7 @@ impl Swarm {
     }
 
     /// Keeps a peer or a network out: neither dialled nor let in. Connections of the peer are closed and dials to it end;
-    /// connections of a network stay. Returns whether it is new on the list.
+    /// connections of a network that are ready stay. Returns whether it is new on the list.
     ///
     /// # Errors
     ///

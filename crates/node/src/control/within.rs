@@ -139,7 +139,7 @@ impl Control {
             Some((_, error)) => AttemptCause::Connection(error.clone()),
             None => AttemptCause::Dial(attempt.failure),
         };
-        Attempt { address: attempt.address, cause, elapsed: attempt.elapsed }
+        Attempt { address: attempt.address, cause, reached: attempt.reached, elapsed: attempt.elapsed }
     }
 
     /// Writes into the peer book what a peer said of itself. A record that is not believed is as good as none.

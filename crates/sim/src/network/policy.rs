@@ -44,12 +44,12 @@ impl<A: App> Network<A> {
         let connecting = 1 + desk.conns.values().filter(|tie| tie.pipe.is_none()).count();
         let most = desk.limits.pending_outbound;
         let local = desk.clock.local(self.core.now);
-        let rest = target.and_then(|other| desk.rest_of(local, other));
+        let rest = target.and_then(|other| Some((other, desk.rest_of(local, other)?)));
         let may_be_another = desk.requests.values().any(|request| request.target.is_none());
         if connecting > most {
             self.violate(index, Rule::Limit, format!("{connecting} sockets connect, of at most {most}"));
-        } else if let Some(left) = rest.filter(|_| !may_be_another) {
-            let text = format!("host {target:?} is dialled again, and its rest lasts for {left:?}");
+        } else if let Some((other, left)) = rest.filter(|_| !may_be_another) {
+            let text = format!("host {other} is dialled again, and its rest lasts for {left:?}");
             self.violate(index, Rule::Limit, text);
         }
     }

@@ -200,7 +200,10 @@ fn who_is_blocked_while_being_dialled_is_dialled_no_more() {
     swarm.dialing();
     swarm.block(ms(30), Subject::Net { ip: "20.0.0.2".parse().unwrap(), bits: 32 }).unwrap();
     swarm.handle_timeout(ms(270));
-    assert_eq!(swarm.dialing()[0].1, addr(3), "what was not tried yet is left out");
+    let (conn, address) = swarm.dialing()[0].clone();
+    assert_eq!(address, addr(3), "what was not tried yet is left out");
+    swarm.block(ms(280), Subject::Net { ip: "20.0.0.3".parse().unwrap(), bits: 32 }).unwrap();
+    assert_eq!(swarm.handle_ready(ms(290), conn, peer(3)), Err(Denied::Blocked), "and what was is not let in");
 }
 
 #[test]

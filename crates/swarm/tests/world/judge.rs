@@ -86,7 +86,7 @@ impl World {
             limit("established_outbound", limits.established_outbound)
         } else if self.count(|conn| conn.is_of(them)) >= limits.established_per_peer {
             limit("established_per_peer", limits.established_per_peer)
-        } else if self.rules.blocks_peer(them) {
+        } else if self.rules.blocks_peer(them) || self.rules.blocks_host(&conn.address) {
             Err(Denied::Blocked)
         } else {
             self.rules.judge_gate(&Visit::Secured { peer: them, role: conn.role, address: &conn.address })
