@@ -7,13 +7,13 @@ use core::{
 };
 use std::{
     io,
-    net::{TcpListener, TcpStream},
-    sync::Arc,
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Weak},
     thread,
 };
 
 use sanswarm::Multiaddr;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{
     address::multiaddr,
@@ -31,14 +31,17 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     addr: SocketAddr,
+    /// The thread's.
+    listener: Weak<TcpListener>,
     stop: Arc<AtomicBool>,
 }
 
 impl Acceptor {
     /// Binds, and accepts on a thread of its own. When that has ended, the control hears of it.
     pub(crate) fn start(wanted: Multiaddr, addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
-        let listener = bind(addr)?;
-        let acceptor = Self { addr: listener.local_addr()?, stop: Arc::default() };
+        let listener = Arc::new(bind(addr)?);
+        let stop = Arc::default();
+        let acceptor = Self { addr: listener.local_addr()?, listener: Arc::downgrade(&listener), stop };
         let (stop, orders) = (acceptor.stop.clone(), shared.clone());
         let run = move || {
             run(&listener, &stop, &orders);
@@ -54,9 +57,15 @@ impl Acceptor {
         multiaddr(self.addr)
     }
 
-    /// Ends the thread: it waits for somebody to connect, so we do. May have to be repeated.
+    /// Ends the thread, which waits for somebody to connect: some systems wake it when its socket is shut down, on the
+    /// others we connect ourselves. May have to be repeated.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        let Some(listener) = self.listener.upgrade() else { return };
+        if SockRef::from(&*listener).shutdown(Shutdown::Both).is_ok() {
+            return;
+        }
+        drop(listener);
         let mut addr = self.addr;
         if addr.ip().is_unspecified() {
             addr.set_ip(if addr.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) });

@@ -175,7 +175,7 @@ impl Steering {
                 Ok(()) => drop(self.control.unlisten(&address)),
                 Err(reply) => drop(reply.send(false)),
             },
-            Command::Unlistened { wanted } => self.listeners.ended(now, &wanted, &mut self.control),
+            Command::Unlistened { wanted } if is_open => self.listeners.ended(now, &wanted, &mut self.control),
             Command::SetHandler { handler, scope, gone, done } => {
                 self.set_handler(handler, scope, &gone);
                 drop(done);
@@ -215,7 +215,11 @@ impl Steering {
             }
             Command::Ended { conn, cut } => self.ended(conn, cut),
             // The node is shutting down: who waits sees it.
-            Command::Open { .. } | Command::Connect { .. } | Command::Listen { .. } | Command::Accepted { .. } => {}
+            Command::Open { .. }
+            | Command::Connect { .. }
+            | Command::Listen { .. }
+            | Command::Accepted { .. }
+            | Command::Unlistened { .. } => {}
         }
     }
 

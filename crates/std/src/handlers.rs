@@ -25,19 +25,24 @@ pub(crate) struct Handlers<R> {
     /// In the order in which they were set, which is that of their numbers.
     by_predicate: BTreeMap<u64, (Accepts, R)>,
     next: u64,
+    is_closed: bool,
 }
 
 impl<R> Default for Handlers<R> {
     fn default() -> Self {
-        Self { by_name: BTreeMap::new(), by_predicate: BTreeMap::new(), next: 0 }
+        Self { by_name: BTreeMap::new(), by_predicate: BTreeMap::new(), next: 0, is_closed: false }
     }
 }
 
 impl<R: Clone> Handlers<R> {
-    /// Puts a handler in. What it takes the place of comes back, to be dropped without the lock: it is the user's.
+    /// Puts a handler in. What it takes the place of comes back, to be dropped without the lock: it is the user's. Of a node
+    /// that ends it comes back itself.
     pub(crate) fn set(&mut self, scope: &Scope, run: R) -> (Handler, Vec<(u64, R)>) {
         let id = self.next;
         self.next += 1;
+        if self.is_closed {
+            return (Handler(id), vec![(id, run)]);
+        }
         let mut replaced = Vec::new();
         match scope {
             Scope::Names(protocols) => {
@@ -47,6 +52,11 @@ impl<R: Clone> Handlers<R> {
             Scope::Where(accepts) => drop(self.by_predicate.insert(id, (accepts.clone(), run))),
         }
         (Handler(id), replaced)
+    }
+
+    /// Takes all handlers out, and no more in.
+    pub(crate) fn close(&mut self) -> Self {
+        core::mem::replace(self, Self { is_closed: true, next: self.next, ..Self::default() })
     }
 
     /// Whether a handler has a name or a predicate left.
@@ -117,5 +127,8 @@ mod tests {
         assert_eq!(of(&handlers, "/a"), Some("short"));
         assert_eq!((handlers.remove(short), handlers.remove(any)), (vec!["short"], vec!["any"]));
         assert_eq!(of(&handlers, "/a"), None);
+        assert_eq!(of(&handlers.close(), "/b"), Some("two"));
+        let (_, unused) = handlers.set(&names(&[A]), "late");
+        assert_eq!((unused[0].1, of(&handlers, "/a"), of(&handlers, "/b")), ("late", None, None));
     }
 }

@@ -200,7 +200,7 @@ impl Shared {
     pub(crate) fn close(&self) {
         // Dropped after the lock: they are the user's.
         let _requests = core::mem::take(&mut *lock(&self.requests));
-        let _handlers = core::mem::take(&mut *lock(&self.handlers));
+        let _handlers = lock(&self.handlers).close();
     }
 
     /// The control has ended: nobody is kept waiting, and nothing of the user's is kept.

@@ -6,7 +6,7 @@ mod common;
 #[path = "common/dns.rs"]
 mod dns;
 
-use core::{net::SocketAddr, time::Duration};
+use core::net::SocketAddr;
 
 use common::{SECOND, server, within};
 use dns::{A, AAAA, DnsServer, Say, TXT};
@@ -16,10 +16,10 @@ fn ips<const N: usize>(ips: [&str; N]) -> Say {
     Say::Ips(ips.map(|ip| ip.parse().unwrap()).to_vec())
 }
 
-/// A node that asks this server, for half a second.
+/// A node that asks this server, for two seconds.
 fn asking(at: SocketAddr) -> Node {
     let mut config = new_config().unwrap();
-    config.swarm.resolve = Duration::from_millis(500);
+    config.swarm.resolve = 2 * SECOND;
     Node::with_name_servers(config, NameServers::At(vec![at])).unwrap()
 }
 
@@ -27,11 +27,10 @@ fn port(info: &PeerInfo) -> u16 {
     info.addrs[0].to_string().rsplit('/').next().unwrap().parse().unwrap()
 }
 
-fn connect(node: &Node, peer: &PeerInfo, address: &str) -> Result<(), String> {
+/// A new node each time, which knows nothing of before.
+fn connect(server: SocketAddr, peer: &PeerInfo, address: &str) -> Result<(), String> {
     let addrs = vec![address.parse::<Multiaddr>().unwrap()];
-    let result = node.connect(PeerInfo { id: peer.id, addrs: addrs.clone() });
-    node.disconnect(peer.id);
-    node.forgive(Some(peer.id), addrs);
+    let result = asking(server).connect(PeerInfo { id: peer.id, addrs });
     result.map(drop).map_err(|error| error.to_string())
 }
 
@@ -48,9 +47,9 @@ fn hosts_have_the_addresses_that_their_server_says() {
             ("sick.test", A, Say::Failure),
             ("mute.test", A, Say::Nothing),
         ]);
-        let (node, port) = (asking(server.at), port(&info));
+        let (at, port) = (server.at, port(&info));
         for good in ["/dns4/four.test", "/dns/four.test", "/dns/both.test", "/dns/slow.test"] {
-            connect(&node, &info, &format!("{good}/tcp/{port}")).unwrap();
+            connect(at, &info, &format!("{good}/tcp/{port}")).unwrap();
         }
         for (bad, cause) in [
             ("/dns6/four.test", "the name was not resolved"),
@@ -58,7 +57,7 @@ fn hosts_have_the_addresses_that_their_server_says() {
             ("/dns4/sick.test", "the name service failed"),
             ("/dns4/mute.test", "the name service did not answer"),
         ] {
-            let error = connect(&node, &info, &format!("{bad}/tcp/{port}")).unwrap_err();
+            let error = connect(at, &info, &format!("{bad}/tcp/{port}")).unwrap_err();
             assert!(error.contains(&format!("{bad}/tcp/{port}: resolve: {cause}")), "{error}");
         }
         assert!(server.asked().contains(&("no-such.test".to_owned(), AAAA)));
@@ -80,9 +79,9 @@ fn a_dnsaddr_leads_to_its_peer_over_long_answers_and_other_names() {
             ("_dnsaddr.next.test", TXT, Say::Texts(next)),
             ("four.test", A, ips(["127.0.0.1"])),
         ]);
-        let node = asking(server.at);
-        connect(&node, &info, &format!("/dnsaddr/boot.test/p2p/{id}")).unwrap();
-        let error = connect(&node, &info, "/dnsaddr/four.test").unwrap_err();
+        let at = server.at;
+        connect(at, &info, &format!("/dnsaddr/boot.test/p2p/{id}")).unwrap();
+        let error = connect(at, &info, "/dnsaddr/four.test").unwrap_err();
         assert!(error.contains("/dnsaddr/four.test: resolve: the name was not resolved"), "{error}");
     });
 }
@@ -93,9 +92,9 @@ fn localhost_and_the_hosts_file_need_no_server() {
         let (_bob, info) = server("/ip4/127.0.0.1/tcp/0");
         // Nobody is there.
         let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (node, port) = (asking(dead), port(&info));
-        connect(&node, &info, &format!("/dns/localhost/tcp/{port}")).unwrap();
-        let error = connect(&node, &info, &format!("/dns4/four.test/tcp/{port}")).unwrap_err();
+        let (at, port) = (dead, port(&info));
+        connect(at, &info, &format!("/dns/localhost/tcp/{port}")).unwrap();
+        let error = connect(at, &info, &format!("/dns4/four.test/tcp/{port}")).unwrap_err();
         assert!(error.contains("resolve: the name service"), "{error}");
     });
 }
@@ -127,7 +126,8 @@ fn questions_take_one_thread_and_hold_no_end_up() {
         }
         node.shutdown(SECOND);
         for ask in asks {
-            assert_eq!(ask.join().unwrap().unwrap_err().code(), "shutting-down");
+            let code = ask.join().unwrap().unwrap_err().code();
+            assert!(matches!(code, "shutting-down" | "closed"), "{code}: before it began to end, or after");
         }
     });
 }

@@ -207,6 +207,7 @@ fn what_is_known_of_a_peer_is_enough_to_dial_it_and_outlives_the_node() {
         assert_eq!(again.known_peers(), [id]);
         assert!(again.addresses(id).iter().any(|(_, known)| known.source == Source::Application));
         round_trip(&again.open_stream(ECHO, id).unwrap(), 1000, 4);
+        again.identify(id).unwrap(); // so that it tells nothing any more
         again.disconnect(id);
         assert!(again.forget(id) && !again.forget(id));
         assert_eq!(again.known_peers(), []);
@@ -242,16 +243,16 @@ fn shutdown_waits_for_streams_and_says_what_it_cut() {
         let (idle, events) = (nodes[2].events(), bob.events());
         let begin = now();
         let ending = bob.clone();
-        let end = start(move || ending.shutdown(Duration::from_millis(1500)));
+        let end = start(move || ending.shutdown(Duration::from_secs(3)));
         // Who has no stream goes at once; who has one goes with it; who comes is refused.
-        while !matches!(idle.recv_timeout(SECOND).unwrap(), Event::Disconnected { .. }) {}
-        assert!(begin.elapsed() < Duration::from_millis(1200));
+        while !matches!(idle.recv_timeout(5 * SECOND).unwrap(), Event::Disconnected { .. }) {}
+        assert!(begin.elapsed() < Duration::from_millis(2500));
         assert_eq!(fresh().connect(info).unwrap_err().code(), "connect");
         assert!(bob.open_stream(ECHO, nodes[1].id()).is_err());
         round_trip(&short, 100_000, 6);
         drop(short);
         assert_eq!(end.join().unwrap(), 1);
-        assert!(begin.elapsed() >= Duration::from_millis(1500), "the last one keeps its stream until then");
+        assert!(begin.elapsed() >= Duration::from_secs(3), "the last one keeps its stream until then");
         assert!((&long).read(&mut [0]).is_err());
         let mut rules = Vec::new();
         for event in events {
@@ -272,7 +273,7 @@ fn shutdown_is_over_with_the_last_stream() {
         let alice = fresh();
         round_trip(&alice.open_stream(ECHO, info).unwrap(), 1000, 7);
         let begin = now();
-        assert_eq!(alice.shutdown(10 * SECOND), 0);
-        assert!(begin.elapsed() < Duration::from_millis(900), "{:?}", begin.elapsed());
+        assert_eq!(alice.shutdown(15 * SECOND), 0);
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     });
 }

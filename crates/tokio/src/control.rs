@@ -412,7 +412,7 @@ impl ControlTask {
         self.closing = Some(Closing { deadline: end, until, replies, cut: BTreeSet::new(), is_over: false });
         self.listeners.stop_all();
         self.waiting.stop_listening();
-        let handlers = core::mem::take(&mut *lock(&self.shared.handlers));
+        let handlers = lock(&self.shared.handlers).close();
         drop(handlers); // The user's code, dropped without the lock.
         self.control.shutdown(now, deadline);
         if deadline.is_zero() {

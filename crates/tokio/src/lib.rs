@@ -45,6 +45,7 @@
 
 mod address;
 mod book;
+mod connect;
 mod control;
 #[cfg(feature = "dns")]
 mod dns;
@@ -70,6 +71,7 @@ mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard};
 }
 
+pub use connect::{connect, connect_with};
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};
 pub use handlers::Handler;
@@ -82,5 +84,4 @@ pub use sanswarm::{
     Multiaddr, Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, SigningError,
     SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
-pub use sockets::connect;
 pub use stream::Stream;

@@ -4,9 +4,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-#[cfg(not(feature = "dns"))]
-use sanswarm::Answer;
-use sanswarm::{Instant, Question, ResolveId, TransportError};
+use sanswarm::{Answer, Instant, Question, ResolveId, TransportError};
 use tokio::sync::mpsc::Sender;
 
 #[cfg(feature = "dns")]
@@ -49,20 +47,30 @@ impl Resolver {
     }
 
     /// Asks, in a task that tells what was answered.
+    pub(crate) fn ask(&mut self, now: Instant, resolve: ResolveId, question: Question, tell: Sender<Fact>) -> Task {
+        let answer = self.answer(now, question);
+        Task::spawn(async move {
+            let result = answer.await;
+            let _ = tell.send(Fact::Resolved { resolve, result }).await;
+        })
+    }
+
+    /// Asks.
     #[cfg_attr(
         not(feature = "dns"),
         expect(clippy::needless_pass_by_ref_mut, unused_variables, reason = "with it, it is")
     )]
-    pub(crate) fn ask(&mut self, now: Instant, resolve: ResolveId, question: Question, tell: Sender<Fact>) -> Task {
+    pub(crate) fn answer(
+        &mut self,
+        now: Instant,
+        question: Question,
+    ) -> impl Future<Output = Result<Answer, TransportError>> + Send + use<> {
         #[cfg(feature = "dns")]
         let answer = dns::answer(self.dns.resolver(now), question);
         #[cfg(not(feature = "dns"))]
         let answer = hosts(question);
         let answer = tokio::time::timeout(self.time, answer);
-        Task::spawn(async move {
-            let result = answer.await.unwrap_or(Err(TransportError::TimedOut));
-            let _ = tell.send(Fact::Resolved { resolve, result }).await;
-        })
+        async move { answer.await.unwrap_or(Err(TransportError::TimedOut)) }
     }
 }
 

@@ -21,29 +21,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Connections that the system holds until they are accepted, as tokio's own listeners have it.
 const BACKLOG: i32 = 1024;
 
-/// Connects to an address and tells how it went.
+/// Connects to an address, whose name has been resolved, and tells how it went.
 pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) {
-    let socket = connect(&address).await;
+    let socket = match Target::parse(&address) {
+        Some(Target::Ip(address)) => connect_to(address).await,
+        _ => Err(TransportError::Unsupported),
+    };
     let _ = facts.send(Fact::Dialed { conn, socket }).await;
 }
 
-/// Connects a socket to a TCP address, as a node does it, for a driver of one's own.
-///
-/// # Errors
-/// [`TransportError::Unsupported`] for an address of another shape; else what the system said last.
-pub async fn connect(address: &Multiaddr) -> Result<TcpStream, TransportError> {
-    let target = Target::parse(address).ok_or(TransportError::Unsupported)?;
-    let mut cause = TransportError::NotFound;
-    for address in target.resolve().await? {
-        match TcpStream::connect(address).await {
-            Ok(socket) => {
-                set_up(&socket);
-                return Ok(socket);
-            }
-            Err(error) => cause = transport_error(&error),
-        }
-    }
-    Err(cause)
+pub(crate) async fn connect_to(address: SocketAddr) -> Result<TcpStream, TransportError> {
+    let socket = TcpStream::connect(address).await.map_err(|error| transport_error(&error))?;
+    set_up(&socket);
+    Ok(socket)
 }
 
 /// Listens on an address, tells how it went, and hands in what it accepts until the node ends.

@@ -231,6 +231,7 @@ async fn what_is_known_of_a_peer_is_enough_to_dial_it_and_outlives_the_node() {
         assert_eq!(again.known_peers().await, [id]);
         assert!(again.addresses(id).await.iter().any(|(_, known)| known.source == Source::Application));
         check_echo(again.open_stream(ECHO, id).await.unwrap(), 1000, 4).await;
+        again.identify(id).await.unwrap(); // so that it tells nothing any more
         again.disconnect(id).await;
         assert!(again.forget(id).await && !again.forget(id).await);
         assert_eq!(again.known_peers().await, []);
@@ -278,16 +279,16 @@ async fn shutdown_waits_for_streams_and_says_what_it_cut() {
         let start = tokio::time::Instant::now();
         let end = {
             let bob = bob.clone();
-            tokio::spawn(async move { bob.shutdown(Duration::from_millis(1500)).await })
+            tokio::spawn(async move { bob.shutdown(Duration::from_secs(3)).await })
         };
         // Who has no stream goes at once; who has one goes with it; who comes is refused.
         rule(&mut idle).await;
-        assert!(start.elapsed() < Duration::from_millis(1200));
+        assert!(start.elapsed() < Duration::from_millis(2500));
         assert_eq!(Node::with_new_identity().connect(info.clone()).await.unwrap_err().code(), "connect");
         assert!(bob.open_stream(ECHO, nodes[1].id()).await.is_err());
         check_echo(short, 100_000, 6).await;
         assert_eq!(end.await.unwrap(), 1);
-        assert!(start.elapsed() >= Duration::from_millis(1500), "the last one keeps its stream until then");
+        assert!(start.elapsed() >= Duration::from_secs(3), "the last one keeps its stream until then");
         assert!(long.read_bytes().await.is_err());
         assert_eq!(served.load(Ordering::Relaxed), 2);
         let mut rules = Vec::new();
@@ -311,7 +312,7 @@ async fn shutdown_is_over_with_the_last_stream() {
         check_echo(alice.open_stream(ECHO, info).await.unwrap(), 1000, 7).await;
         let start = tokio::time::Instant::now();
         assert_eq!(alice.shutdown(Duration::from_secs(20)).await, 0);
-        assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     })
     .await;
 }

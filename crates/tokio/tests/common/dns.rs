@@ -44,11 +44,12 @@ impl DnsServer {
             }
         };
         let at = udp.local_addr().unwrap();
-        let (by_udp, by_tcp) = ((zone.clone(), asked.clone()), (zone, asked.clone()));
-        spawn(move || serve_udp(&udp, &by_udp.0, &by_udp.1));
+        let (by_udp, by_tcp, told) = (zone.clone(), zone, asked.clone());
+        spawn(move || serve_udp(&udp, &by_udp, &told));
         spawn(move || {
             while let Ok((socket, _)) = tcp.accept() {
-                serve_tcp(socket, &by_tcp.0);
+                let zone = by_tcp.clone();
+                spawn(move || serve_tcp(socket, &zone));
             }
         });
         Self { at, asked }

@@ -1,0 +1,58 @@
+//! A socket for a driver of one's own.
+
+use core::time::Duration;
+
+use sanswarm::{Instant, Multiaddr, PeerId, TransportError};
+use sanswarm_swarm::{Action, AttemptFailure, Event, Limits, Swarm, Transport};
+use tokio::net::TcpStream;
+
+use crate::{NameServers, address::Target, names::Resolver, sockets::connect_to};
+
+/// How long the name service may take for one question, as a node has it.
+const RESOLVE: Duration = Duration::from_secs(5);
+
+/// Connects a socket to an address, as a node does it, for a driver of one's own. Names are resolved, and each address behind
+/// them is tried, one after the other.
+///
+/// # Errors
+/// [`TransportError::Unsupported`] for an address of another shape; else what the system or the name service said last.
+pub async fn connect(address: &Multiaddr) -> Result<TcpStream, TransportError> {
+    connect_with(address, NameServers::System).await
+}
+
+/// As [`connect`], with other name servers.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<TcpStream, TransportError> {
+    if let Some(Target::Ip(address)) = Target::parse(address) {
+        return connect_to(address).await;
+    }
+    // What is behind a name, and in what order it is tried, a swarm knows. It is nobody's, and time stands still for it.
+    let (nobody, now) = (PeerId::from_bytes(&[0, 0]).map_err(|_| TransportError::Unsupported)?, Instant::ZERO);
+    let (mut swarm, mut resolver) = (Swarm::new(nobody, Limits::default()), Resolver::new(servers, RESOLVE));
+    swarm.add_transport(Transport::tcp());
+    swarm.set_resolves(true);
+    swarm.dial(now, None, core::slice::from_ref(address));
+    while let Some(action) = swarm.poll_action() {
+        match action {
+            Action::Resolve { resolve, question } => {
+                let result = resolver.answer(now, question).await;
+                swarm.handle_resolved(now, resolve, result);
+            }
+            Action::Dial { conn, address, .. } => {
+                let Some(Target::Ip(address)) = Target::parse(&address) else { continue };
+                match connect_to(address).await {
+                    Ok(socket) => return Ok(socket),
+                    Err(cause) => swarm.handle_dial_failed(now, conn, cause),
+                }
+            }
+            _ => {}
+        }
+    }
+    let Some(Event::DialFailed { attempts, .. }) = swarm.poll_event() else { return Err(TransportError::Unsupported) };
+    match attempts.last().map(|attempt| attempt.failure) {
+        Some(AttemptFailure::Resolve(cause) | AttemptFailure::Transport(cause)) => Err(cause),
+        _ => Err(TransportError::Unsupported),
+    }
+}
