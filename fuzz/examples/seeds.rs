@@ -69,9 +69,27 @@ fn swarm_scenarios() -> Vec<(&'static str, Vec<[u8; 3]>)> {
             "kept_and_protected",
             [vec![[15, 1, 0], [16, 2, 0]], flood.clone(), vec![wait(7), [15, 1, 1], wait(7)]].concat(),
         ),
-        ("blocked_and_let_in", [flood.clone(), vec![[16, 1, 2], wait(1), [0, 1, 1], [16, 1, 3], [0, 1, 1]]].concat()),
-        ("shut_down_in_use", [flood, vec![[14, 0, 1], [19, 0, 0], [0, 1, 1], wait(4), wait(7), [9, 0, 0]]].concat()),
-        ("shut_down_with_dials_waiting", vec![[0, 1, 1], [0, 2, 1], [0, 3, 1], [0, 4, 1], [0, 0, 2], [19, 0, 0]]),
+        ("blocked_and_let_in", [flood.clone(), vec![[19, 1, 8], wait(1), [0, 1, 1], [19, 1, 9], [0, 1, 1]]].concat()),
+        (
+            "blocked_while_dialled",
+            vec![[0, 1, 1], [0, 1, 3], wait(2), [19, 1, 8], [19, 0, 0], [0, 2, 7], wait(2), wait(2)],
+        ),
+        (
+            "only_the_allowed",
+            [vec![[19, 1, 10], [19, 0, 6]], flood.clone(), vec![[19, 1, 11], [accept, 4, 0]]].concat(),
+        ),
+        ("gates", [vec![[20, 0, 255]], flood.clone(), vec![dial, dialed, [ready, 0, 1], [20, 0, 0], dial]].concat()),
+        ("memory_is_short", [flood.clone(), vec![[21, 0, 3], dial, [accept, 1, 0], [21, 0, 0], dial]].concat()),
+        (
+            "listens",
+            vec![[22, 1, 0], [22, 1, 0], [22, 1, 1], [22, 7, 1], [22, 2, 0], [22, 3, 0], [22, 1, 2], [25, 0, 0]],
+        ),
+        (
+            "signed_records",
+            vec![[23, 1, 5], [23, 2, 4], [23, 3, 6], [18, 0, 4], [18, 1, 0], [18, 2, 0], [18, 3, 0], [23, 1, 1]],
+        ),
+        ("shut_down_in_use", [flood, vec![[14, 0, 1], [25, 0, 0], [0, 1, 1], wait(4), wait(7), [9, 0, 0]]].concat()),
+        ("shut_down_with_dials_waiting", vec![[0, 1, 1], [0, 2, 1], [0, 3, 1], [0, 4, 1], [0, 0, 2], [25, 0, 0]]),
         ("remembered_and_forgiven", vec![[18, 1, 0], [18, 1, 4], [0, 1, 0], refused, [18, 1, 2], [0, 1, 0]]),
     ]
 }

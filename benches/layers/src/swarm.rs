@@ -45,6 +45,7 @@ impl Load {
             established: many,
             memory: many,
             accepts_per_second: 1_000_000_000,
+            accepts_per_prefix: 1_000_000_000,
             book_peers: many,
             pending_inbound: many,
             high_water: many,
@@ -57,8 +58,12 @@ impl Load {
     }
 
     fn connect(&mut self, i: usize) -> sanswarm_swarm::ConnId {
-        let conn = self.swarm.handle_accepted(self.now, address(0), address(i)).expect("there is room");
-        self.swarm.handle_ready(self.now, conn, peer(i)).expect("there is room");
+        self.connect_at(&address(0), &address(i), peer(i))
+    }
+
+    fn connect_at(&mut self, local: &Multiaddr, remote: &Multiaddr, peer: PeerId) -> sanswarm_swarm::ConnId {
+        let conn = self.swarm.handle_accepted(self.now, local.clone(), remote.clone()).expect("there is room");
+        self.swarm.handle_ready(self.now, conn, peer).expect("there is room");
         while self.swarm.poll_event().is_some() {}
         conn
     }
@@ -90,8 +95,9 @@ pub fn benches() -> Vec<Bench> {
 fn events(size: usize) -> Bench {
     Bench::new(format!("swarm/connection comes and goes, {size} beside"), WHO, 2000, move || {
         let mut load = Load::with(size);
+        let (local, remote, them) = (address(0), address(load.next), peer(load.next));
         move || {
-            let conn = load.connect(load.next);
+            let conn = load.connect_at(&local, &remote, them);
             load.swarm.handle_closed(load.now, conn);
             while black_box(load.swarm.poll_event()).is_some() {}
         }

@@ -74,6 +74,11 @@ impl Verb {
     fn takes_address(self) -> bool {
         self.needs_address() || self == Self::Listen
     }
+
+    /// Whether one peer may have several: they are dialled as its addresses.
+    fn takes_addresses(self) -> bool {
+        self.needs_address() && self != Self::Explain
+    }
 }
 
 /// Who says first that nothing more comes.
@@ -90,6 +95,8 @@ pub(crate) enum HalfClose {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) address: Option<String>,
+    /// Further addresses of the same peer.
+    pub(crate) more: Vec<String>,
     /// To listen on; 0 is any.
     pub(crate) port: u16,
     pub(crate) timeout: Option<Duration>,
@@ -160,10 +167,11 @@ fn positional(value: String, verb: &mut Option<Verb>, options: &mut Options) -> 
         *verb = Some(Verb::named(&value).ok_or(Usage::NoSuchVerb(value))?);
         return Ok(());
     };
-    if !verb.takes_address() || options.address.is_some() {
-        return Err(Usage::TooMany(value));
+    match options.address {
+        None if verb.takes_address() => options.address = Some(value),
+        Some(_) if verb.takes_addresses() => options.more.push(value),
+        _ => return Err(Usage::TooMany(value)),
     }
-    options.address = Some(value);
     Ok(())
 }
 
@@ -312,6 +320,7 @@ mod tests {
                    --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
+            more: Vec::new(),
             port: 7,
             timeout: Some(Duration::from_millis(1500)),
             streams: Some(20),
@@ -346,6 +355,18 @@ mod tests {
     #[test]
     fn options_may_come_before_the_address() {
         assert_eq!(options("ping --json /a").address.as_deref(), Some("/a"));
+    }
+
+    #[test]
+    fn a_peer_that_is_dialled_may_have_several_addresses() {
+        let several = options("ping /a --count 3 /b /c");
+        assert_eq!(
+            (several.address.as_deref(), &several.more[..]),
+            (Some("/a"), &["/b".to_owned(), "/c".to_owned()][..])
+        );
+        for args in ["listen /a /b", "explain /a /b", "keygen /a"] {
+            assert!(matches!(run(args), Err(Usage::TooMany(_))), "{args}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   sim                  a network of real nodes in one process, under a seed and with faults
 
 A MULTIADDR to dial ends in the peer's id: /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...
+Several are addresses of one peer, of which one ends in its id: the first that works is used.
 
 options of every verb:
   --json               one JSON object a line on stdout
@@ -96,7 +97,8 @@ usage: sanswarm listen [MULTIADDR] [options]
 Serves /ipfs/ping/1.0.0, /ipfs/id/1.0.0, /ipfs/id/push/1.0.0 and /echo/1.0.0. Prints one address to dial a line.
 SIGINT and SIGTERM end it in good order, with status 0.
 
-  MULTIADDR            where (default /ip4/127.0.0.1/tcp/<port>)
+  MULTIADDR            where (default /ip4/127.0.0.1/tcp/<port>); of /ip4/0.0.0.0 and /ip6/:: the address of each
+                       interface is printed
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
   --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
@@ -114,7 +116,7 @@ const PING: &str = concat!(
     "\
 sanswarm ping: round-trip times to a peer
 
-usage: sanswarm ping MULTIADDR [options]
+usage: sanswarm ping MULTIADDR... [options]
 
   --count N            how many (default 4), one a second
   --timeout S          give up connecting, or waiting for a reply, after S seconds (default 30)
@@ -133,7 +135,7 @@ const ECHO: &str = concat!(
     "\
 sanswarm echo: send bytes over /echo/1.0.0, get them back, verify them
 
-usage: sanswarm echo MULTIADDR [options]
+usage: sanswarm echo MULTIADDR... [options]
 
 Memory does not grow with the number of bytes: they are made as they are sent, and hashed both ways.
 
@@ -188,7 +190,7 @@ const IDENTIFY: &str = concat!(
     "\
 sanswarm identify: what a peer says of itself
 
-usage: sanswarm identify MULTIADDR [options]
+usage: sanswarm identify MULTIADDR... [options]
 
   --timeout S          give up after S seconds (default 30)
 ",
@@ -283,7 +285,7 @@ usage: sanswarm sim [options]
 Same options and same seed: same run, byte by byte, and the same digest. Checkers look at every event; a run that
 breaks a law fails, is cut down to a smaller one, and the command that repeats it is printed.
 
-  --scenario NAME      mixed (default), calm, soak, hostile, storm
+  --scenario NAME      mixed (default), calm, soak, hostile, storm, visits
   --seed S             default 1
   --seeds N            run N seeds from S on, and close with 'N passed, N failed'
   --fail-fast          of N seeds, run none after the first that fails

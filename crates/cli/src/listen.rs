@@ -1,9 +1,9 @@
 //! `sanswarm listen`.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::Ipv4Addr;
 use std::io;
 
-use sanswarm::{Event, Multiaddr, PeerId, multiaddr::Protocol};
+use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
 use crate::{args::Options, echo, failure::Failure, json::Object, output, perf, session};
@@ -23,29 +23,18 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     }
     // Before anybody can know that we are there, and send one.
     let signal = Signals::new().map_err(Failure::Runtime)?;
-    let bound = node.listen(address).await.map_err(Failure::Listen)?;
-    let address = dialable(&bound, node.id());
-    if options.json {
-        output::line(Object::new().text("address", &address).end())?;
-    } else {
-        output::line(&address)?;
+    node.listen(address).await.map_err(Failure::Listen)?;
+    for address in node.advertised().await {
+        let address = address.with(Protocol::P2p(node.id()));
+        if options.json {
+            output::line(Object::new().text("address", &address).end())?;
+        } else {
+            output::line(&address)?;
+        }
     }
     signal.wait().await;
     session::leave(&node).await;
     Ok(())
-}
-
-/// The address as a peer on this host dials it.
-fn dialable(bound: &Multiaddr, id: PeerId) -> Multiaddr {
-    let address: Multiaddr = bound
-        .iter()
-        .map(|part| match part {
-            Protocol::Ip4(ip) if ip.is_unspecified() => Protocol::Ip4(Ipv4Addr::LOCALHOST),
-            Protocol::Ip6(ip) if ip.is_unspecified() => Protocol::Ip6(Ipv6Addr::LOCALHOST),
-            part => part,
-        })
-        .collect();
-    address.with(Protocol::P2p(id))
 }
 
 /// Says what happens.
@@ -113,22 +102,5 @@ impl Signals {
 
     pub(crate) async fn wait(self) {
         let _ = tokio::signal::ctrl_c().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wildcard_is_not_dialable() {
-        let id = crate::key::generate().unwrap().public().to_peer_id();
-        for (bound, expected) in [
-            ("/ip4/0.0.0.0/tcp/5", "/ip4/127.0.0.1/tcp/5"),
-            ("/ip6/::/tcp/5", "/ip6/::1/tcp/5"),
-            ("/ip4/10.0.0.1/tcp/5", "/ip4/10.0.0.1/tcp/5"),
-        ] {
-            assert_eq!(dialable(&bound.parse().unwrap(), id).to_string(), format!("{expected}/p2p/{id}"));
-        }
     }
 }

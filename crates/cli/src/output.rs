@@ -3,7 +3,7 @@
 use core::{fmt::Display, time::Duration};
 use std::io::{self, IsTerminal, Write};
 
-use sanswarm::{Attempt, OpenStreamError};
+use sanswarm::{Attempt, AttemptCause, OpenStreamError};
 
 use crate::{failure::Failure, json::Object};
 
@@ -34,7 +34,8 @@ pub(crate) fn fail(failure: &Failure, json: bool) {
         }
     }
     note(failure);
-    if json {
+    // The objects of the runs say it all.
+    if json && !matches!(failure, Failure::Violation { .. }) {
         let mut object = Object::new().flag("ok", false).text("code", failure.code()).text("error", failure);
         if let Failure::Explain(error) = failure {
             object = object.text("stage", error.stage());
@@ -52,12 +53,18 @@ fn attempts(failure: &Failure) -> &[Attempt] {
 }
 
 fn attempt(attempt: &Attempt) -> Object {
-    Object::new()
+    let object = Object::new()
         .text("address", &attempt.address)
         .text("stage", attempt.stage())
         .text("code", attempt.code())
         .text("error", attempt)
-        .decimal("ms", ms(attempt.elapsed))
+        .decimal("ms", ms(attempt.elapsed));
+    match &attempt.cause {
+        AttemptCause::Connection(error) => {
+            object.texts("offered", error.offered().unwrap_or_default()).texts("remote", error.remote())
+        }
+        AttemptCause::Dial(_) => object,
+    }
 }
 
 /// Text that a peer had a hand in, fit for a terminal and for one line.

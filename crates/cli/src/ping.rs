@@ -72,7 +72,8 @@ impl Times {
             let object = Object::new().flag("ok", true).text("peer", connected.peer).number("count", count.into());
             return output::line(object.decimal("min_ms", min).decimal("avg_ms", avg).decimal("max_ms", max).end());
         }
-        output::line(format_args!("{count} round trips: min {min:.3} ms, avg {avg:.3} ms, max {max:.3} ms"))
+        let s = if count == 1 { "" } else { "s" };
+        output::line(format_args!("{count} round trip{s}: min {min:.3} ms, avg {avg:.3} ms, max {max:.3} ms"))
     }
 }
 

@@ -102,10 +102,14 @@ pub(crate) fn address(text: &str) -> Result<Multiaddr, Failure> {
     text.parse().map_err(|cause| Failure::Address { text: text.to_owned(), cause })
 }
 
-/// The peer to dial.
+/// The peer to dial, at all the addresses given. One of them has to name it.
 pub(crate) fn target(options: &Options) -> Result<PeerInfo, Failure> {
-    let text = options.address.as_deref().unwrap_or_default();
-    PeerInfo::try_from(address(text)?).map_err(Failure::NoPeerId)
+    let texts = options.address.iter().chain(&options.more);
+    let addrs: Vec<_> = texts.map(|text| address(text)).collect::<Result<_, _>>()?;
+    let mut named = addrs.iter().map(|address| PeerInfo::try_from(address.clone()));
+    let first = named.next().unwrap_or_else(|| PeerInfo::try_from(Multiaddr::empty()));
+    let PeerInfo { id, .. } = first.or_else(|error| named.find_map(Result::ok).ok_or(Failure::NoPeerId(error)))?;
+    Ok(PeerInfo { id, addrs })
 }
 
 /// A connection, as the first line of a verb tells of it.

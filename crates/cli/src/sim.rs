@@ -45,7 +45,7 @@ pub(crate) fn option(name: &str, parser: &mut Parser, options: &mut Options) -> 
     match name {
         "scenario" => {
             let value = text()?;
-            let wanted = "mixed, calm, soak, hostile or storm";
+            let wanted = "mixed, calm, soak, hostile, storm or visits";
             let kind = Kind::named(&value).ok_or(Usage::Value { option: "--scenario", value, wanted })?;
             options.kind = Some(kind);
         }

@@ -55,7 +55,7 @@ fn another_peer() {
 fn an_http_server() {
     let head = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
     let address = fake(move |socket| say(socket, &[&head[..], &[b'x'; 200]].concat()));
-    fails_with(&["ping", &address], &["security: ", "we offered /noise"]);
+    fails_with(&["ping", &address], &["security: no message of multistream-select: ", "we offered /noise"]);
     // So little that it could be the beginning of a long line.
     let address = fake(|socket| say(socket, head));
     fails_with(&["ping", &address], &["security: ", "ended"]);
@@ -102,6 +102,99 @@ fn a_silent_peer() {
     assert!(line.contains("security: not done within 1s"), "{line}");
 }
 
+/// A listener that accepts nothing and whose queue is full: the system drops what else comes.
+#[cfg(target_os = "linux")]
+fn hole() -> (String, tokio::net::TcpListener, Vec<TcpStream>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let listener = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.listen(1).unwrap()
+    });
+    let place = listener.local_addr().unwrap();
+    let mut filled = Vec::new();
+    while let Ok(socket) = TcpStream::connect_timeout(&place, Duration::from_millis(300)) {
+        filled.push(socket);
+        assert!(filled.len() < 100, "the queue is never full");
+    }
+    (format!("/ip4/127.0.0.1/tcp/{}", place.port()), listener, filled)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_place_that_drops_what_is_sent_to_it() {
+    let (place, _listener, _filled) = hole();
+    let line =
+        within(Duration::from_secs(4), || fails(&["ping", &format!("{place}/p2p/{NOBODY}"), "--timeout", "1"], 1));
+    assert!(line.contains("connect: no answer in time (after 10"), "{line}");
+}
+
+/// Places where four different things go wrong, the first with the peer's id.
+#[cfg(target_os = "linux")]
+fn wrong_places(peer: &str) -> (Vec<String>, impl Drop) {
+    struct Open(#[expect(dead_code, reason = "kept open")] (tokio::net::TcpListener, Vec<TcpStream>));
+    impl Drop for Open {
+        fn drop(&mut self) {}
+    }
+    let bare = |address: String| address.split_once("/p2p/").unwrap().0.to_owned();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (place, listener, filled) = hole();
+    let page = b"HTTP/1.1 400 Bad Request\r\nServer: an example of one\r\nConnection: close\r\n\r\n<html></html>";
+    let http = fake(|socket| say(socket, page));
+    let places = vec![format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer}"), bare(fake(drain)), place, bare(http)];
+    (places, Open((listener, filled)))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn of_five_addresses_the_last_works() {
+    let listener = Listener::start(&[]);
+    let (place, peer) = listener.address.split_once("/p2p/").unwrap();
+    let (places, _open) = wrong_places(peer);
+    let mut args = vec!["ping"];
+    args.extend(places.iter().map(String::as_str));
+    args.extend([place, "--count", "1", "--json"]);
+    let out = within(Duration::from_secs(5), || ok(&args));
+    let told = objects(&out);
+    assert_eq!((&told[0]["event"], &told[0]["peer"]), (&"connected".into(), &peer.into()));
+    assert_eq!((told.len(), &told[2]["ok"], &told[2]["count"]), (3, &true.into(), &1.into()));
+    // Those of another peer are not tried, and of which peer they are must be said.
+    let other = format!("{place}/p2p/{NOBODY}");
+    ok(&["ping", place, &listener.address, &other, "--count", "1"]);
+    fails_with(&["ping", place, place], &["address: ", "/p2p/<peer id>"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn of_four_addresses_none_works() {
+    let (places, _open) = wrong_places(NOBODY);
+    let mut args = vec!["ping"];
+    args.extend(places.iter().map(String::as_str));
+    args.extend(["--timeout", "1", "--json"]);
+    let output = within(Duration::from_secs(5), || sanswarm(&args));
+    let (out, err) = texts(&output);
+    assert_eq!((output.status.code(), err.lines().count()), (Some(1), 1), "{out}{err}");
+    let told = objects(&out);
+    assert_eq!((told.len(), &told[0]["ok"], &told[0]["code"]), (1, &false.into(), &"all-failed".into()));
+    let mut all: Vec<_> = told[0]["attempts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attempt| {
+            let place = places.iter().position(|place| place.starts_with(attempt["address"].as_str().unwrap()));
+            (place.unwrap(), attempt["stage"].as_str().unwrap(), attempt["code"].as_str().unwrap())
+        })
+        .collect();
+    all.sort_unstable();
+    let expected = [
+        (0, "connect", "connect"),
+        (1, "security", "timeout"),
+        (2, "connect", "timeout"),
+        (3, "security", "negotiation"),
+    ];
+    assert_eq!(all, expected, "{out}");
+}
+
 #[test]
 fn a_peer_that_drips() {
     let address = fake(|mut socket| {
@@ -120,6 +213,18 @@ fn a_peer_that_drips() {
 fn no_common_security() {
     let address = fake(|socket| say(socket, &[HEADER, b"\x03na\n"].concat()));
     fails_with(&["ping", &address], &["security: ", "/noise"]);
+}
+
+#[test]
+fn no_common_muxer() {
+    let listener = Listener::start(&["--muxer", "mplex"]);
+    let cause = "muxer: nothing in common; we offered /yamux/1.0.0, the peer /mplex/6.7.0";
+    fails_with(&["ping", &listener.address], &[cause]);
+    let output = sanswarm(&["ping", &listener.address, "--json"]);
+    let attempt = &objects(&texts(&output).0)[0]["attempts"][0];
+    assert_eq!((&attempt["stage"], &attempt["code"]), (&"muxer".into(), &"nothing-in-common".into()));
+    assert_eq!((&attempt["offered"][0], &attempt["remote"][0]), (&"/yamux/1.0.0".into(), &"/mplex/6.7.0".into()));
+    ok(&["ping", &listener.address, "--count", "1", "--muxer", "mplex"]);
 }
 
 #[test]

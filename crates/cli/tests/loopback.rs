@@ -5,6 +5,7 @@
 mod common;
 
 use core::time::Duration;
+use std::io::Read;
 
 use common::{Dir, Listener, fails, objects, ok, within};
 
@@ -131,6 +132,24 @@ fn listens_on_ipv6_and_not_twice() {
     ok(&["ping", &listener.address, "--count", "1"]);
     let taken = listener.address.split("/p2p/").next().unwrap();
     assert!(fails(&["listen", taken], 1).contains("listen: "));
+}
+
+#[test]
+fn a_listener_on_all_interfaces_prints_what_can_be_dialled() {
+    let mut listener = Listener::start(&["/ip4/0.0.0.0/tcp/0"]);
+    let first = listener.address.clone();
+    assert!(first.starts_with("/ip4/127."), "{first}");
+    ok(&["ping", &first, "--count", "1"]);
+    let by_name = first.replacen("/ip4/127.0.0.1/", "/dns4/localhost/", 1);
+    assert!(ok(&["ping", &by_name, "--count", "1"]).contains("connected to"), "{by_name}");
+    // All others were printed with it.
+    listener.child.kill().unwrap();
+    let mut rest = String::new();
+    listener.stdout.read_to_string(&mut rest).unwrap();
+    let behind_host = |address: &str| address.split('/').skip(3).collect::<Vec<_>>().join("/");
+    for address in rest.lines() {
+        assert!(!address.contains("/0.0.0.0/") && behind_host(address) == behind_host(&first), "{address}");
+    }
 }
 
 #[test]

@@ -6,12 +6,19 @@ mod common;
 
 use std::fs;
 
-use common::{Dir, fails, objects, ok};
+use common::{Dir, fails, objects, ok, sanswarm, texts};
 
 const SMALL: [&str; 8] = ["sim", "--nodes", "4", "--degree", "2", "--for", "60", "--faults"];
 
 fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
     SMALL.into_iter().chain(["3"]).chain(more.iter().copied()).collect()
+}
+
+/// What a command prints whose run breaks a law.
+fn broken(args: &[&str]) -> (String, String) {
+    let output = sanswarm(args);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+    texts(&output)
 }
 
 fn digest(text: &str) -> &str {
@@ -49,6 +56,19 @@ fn the_page_holds_the_run() {
     assert_eq!(data["faults"].as_array().unwrap().len(), 3);
     assert!(data["connections"].as_array().unwrap().len() >= 4 && !data["streams"].as_array().unwrap().is_empty());
     assert!(data["violation"].is_null());
+}
+
+#[test]
+fn a_broken_law_is_one_object_and_a_command_that_repeats_it() {
+    let args = ["sim", "--nodes", "2", "--for", "5", "--loss", "90", "--seed", "1"];
+    let (out, err) = broken(&[&args[..], &["--json"]].concat());
+    let [object] = &objects(&out)[..] else { panic!("{out}") };
+    assert_eq!(object["ok"], false);
+    assert!(object["violation"].as_str().unwrap().starts_with("liveness "), "{out}");
+    let repeat = object["repeat"].as_str().unwrap();
+    assert!(repeat.starts_with("sanswarm sim --scenario mixed --seed 1") && err.contains(repeat), "{err}");
+    let again: Vec<_> = repeat.split(' ').skip(1).collect();
+    assert!(broken(&again).1.contains(repeat));
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn wrong_usage_is_status_2_and_one_line() {
         &["dance"],
         &["ping"],
         &["perf"],
-        &["echo", "a", "b"],
+        &["explain", "a", "b"],
         &["keygen", "x"],
         &["demo", "--bytes", "many"],
         &["demo", "--bytes"],

@@ -240,7 +240,7 @@ impl Connection {
 
     /// Counts of this connection.
     pub fn stats(&self) -> Stats {
-        self.turns.stats(self.streams.len())
+        self.turns.stats(self.streams.len(), self.streams.unread())
     }
 
     /// The id of a stream on the wire, for logs and for whoever compares both ends. yamux has each id once in a connection;

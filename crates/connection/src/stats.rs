@@ -15,6 +15,8 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Streams now.
     pub streams: usize,
+    /// Bytes that have arrived for these and were not read yet.
+    pub unread: usize,
     /// When the security handshake was done on our side.
     pub secured: Option<Mark>,
     /// When the muxer was agreed on.
@@ -67,12 +69,13 @@ impl Turns {
         }
     }
 
-    pub(crate) fn stats(&self, streams: usize) -> Stats {
+    pub(crate) fn stats(&self, streams: usize, unread: usize) -> Stats {
         Stats {
             round_trips: self.round_trips,
             bytes_in: self.seen_in,
             bytes_out: self.seen_out,
             streams,
+            unread,
             secured: self.secured,
             ready: self.ready,
         }
@@ -115,11 +118,11 @@ mod tests {
         turns.mark(at(15), true, true);
         turns.sent(11);
         turns.mark(at(20), true, true);
-        let stats = turns.stats(3);
+        let stats = turns.stats(3, 4);
         let mark = |micros, bytes_out| {
             Some(Mark { after: Duration::from_micros(micros), round_trips: 1, bytes_in: 7, bytes_out })
         };
         assert_eq!((stats.secured, stats.ready), (mark(3, 5), mark(5, 9)));
-        assert_eq!((stats.round_trips, stats.bytes_in, stats.bytes_out, stats.streams), (1, 7, 11, 3));
+        assert_eq!((stats.round_trips, stats.bytes_in, stats.bytes_out, stats.streams, stats.unread), (1, 7, 11, 3, 4));
     }
 }

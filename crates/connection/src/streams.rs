@@ -38,6 +38,8 @@ pub(crate) struct Streams {
     deadlines: Deadlines,
     going_away: bool,
     scratch: Vec<u8>,
+    /// Bytes in all inboxes.
+    unread: usize,
     pub(crate) transcript: Transcript,
 }
 
@@ -56,6 +58,7 @@ impl Streams {
             deadlines: Deadlines::default(),
             going_away: false,
             scratch: Vec::new(),
+            unread: 0,
             transcript: Transcript::default(),
         }
     }
@@ -66,6 +69,10 @@ impl Streams {
 
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    pub(crate) fn unread(&self) -> usize {
+        self.unread
     }
 
     pub(crate) fn wire_id(&self, id: StreamId) -> Option<u64> {
@@ -154,6 +161,7 @@ impl Streams {
             return Ok(None);
         }
         if let Some(slice) = stream.inbox.pop() {
+            self.unread -= slice.len();
             if let (Some(session), Some(mux)) = (&mut self.session, stream.mux) {
                 session.consumed(mux, slice.len());
             }
@@ -304,6 +312,7 @@ impl Streams {
                 session.consumed(mux, len);
             }
         } else {
+            self.unread += len.min(recv.plain().len());
             stream.inbox.push_from(recv, len);
         }
         match stream.state {
@@ -337,6 +346,7 @@ impl Streams {
             session.consumed(mux, stream.inbox.len());
             session.stop(mux);
         }
+        self.unread -= stream.inbox.len();
         stream.inbox.consume(usize::MAX);
     }
 
@@ -364,6 +374,7 @@ impl Streams {
 
     fn remove(&mut self, id: StreamId, reset: bool) {
         let Some(stream) = self.table.remove(id) else { return };
+        self.unread -= stream.inbox.len();
         if stream.deadline().is_some() {
             self.deadline_is_over();
         }

@@ -432,3 +432,35 @@ fn a_stream_read_late_does_not_take_the_next_one_along() {
     pair.run();
     assert_eq!(pair.a.got[&second], b"late");
 }
+
+// ---- what is unread
+
+#[test]
+fn what_was_not_read_is_counted_and_nothing_else() {
+    let (mut pair, id, theirs) = open_pair();
+    pair.b.reads = false;
+    let unread = |pair: &Pair| [pair.a.conn.stats().unread, pair.b.conn.stats().unread];
+    assert_eq!(unread(&pair), [0, 0], "what was negotiated has been used");
+    pair.a.write(id, &pattern(5000));
+    let other = pair.a.open(&[ECHO], Open::Wait);
+    pair.run();
+    pair.a.write(other, &pattern(700));
+    pair.run();
+    assert_eq!(unread(&pair), [0, 5700]);
+    let first = pair.b.read(theirs).unwrap().len();
+    assert_eq!(unread(&pair), [0, 5700 - first]);
+    pair.b.read_all(theirs);
+    assert_eq!(unread(&pair), [0, 700]);
+    let others = pair.b.inbound()[1];
+    pair.b.conn.stop(others).unwrap();
+    assert_eq!(unread(&pair), [0, 0], "dropped");
+    pair.a.write(other, &pattern(300));
+    pair.run();
+    assert_eq!(unread(&pair), [0, 0], "and not kept any more");
+    pair.a.write(id, &pattern(900));
+    pair.run();
+    assert_eq!(unread(&pair), [0, 900]);
+    pair.a.conn.reset(id).unwrap();
+    pair.run();
+    assert_eq!(unread(&pair), [0, 0], "it went with its stream");
+}

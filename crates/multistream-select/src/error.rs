@@ -51,7 +51,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(error) => error.fmt(f),
+            Self::Line(error) => write!(f, "no message of multistream-select: {error}"),
             Self::NoHeader { seen } => write!(f, "the first message was {seen}, not the header of multistream-select"),
             Self::SecondHeader => f.write_str("the listener sent a second header"),
             Self::Unexpected { seen } => write!(f, "the answer {seen} is neither the name proposed nor a refusal"),
@@ -170,7 +170,7 @@ mod tests {
     fn an_error_names_its_limit() {
         assert_eq!(format!("{}", Error::TooManyProposals { limit: 7 }), "there were more than 7 proposals");
         let line = Error::Line(multistream::Error::TooLong { limit: 9 });
-        assert_eq!(format!("{line}"), "a line is longer than 9 bytes");
+        assert_eq!(format!("{line}"), "no message of multistream-select: a line is longer than 9 bytes");
         assert!(core::error::Error::source(&line).is_some());
     }
 }

@@ -10,7 +10,7 @@ use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
 use sanswarm_multistream::ProtocolName;
-use sanswarm_swarm::{self as swarm, ConnId, Gate, ListenError, Swarm, Transport};
+use sanswarm_swarm::{self as swarm, ConnId, Gate, Kind, ListenError, Reach, Swarm, Transport};
 use sanswarm_wire::{Budget, Instant, Role, Slab};
 
 use crate::{
@@ -34,7 +34,7 @@ pub struct Control {
     swarm: Swarm,
     gate: Gate,
     handlers: Arc<Handlers>,
-    info: Arc<identify::Info>,
+    infos: Infos,
     requests: Slab<Request>,
     dials: BTreeMap<swarm::DialId, OpenId>,
     conns: BTreeMap<ConnId, Conn>,
@@ -48,6 +48,23 @@ pub struct Control {
     actions: VecDeque<Action>,
     seed: u64,
     budget: Budget,
+}
+
+/// What identify says of us: to peers on this host, and to all others, who cannot use an address of loopback.
+#[derive(Debug, Default)]
+struct Infos {
+    near: Arc<identify::Info>,
+    far: Arc<identify::Info>,
+}
+
+impl Infos {
+    fn of(&self, remote: &Multiaddr) -> Arc<identify::Info> {
+        if is_loopback(remote) { self.near.clone() } else { self.far.clone() }
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    Kind::of(address).reach == Reach::Loopback
 }
 
 #[derive(Debug)]
@@ -119,7 +136,7 @@ impl Control {
             swarm,
             gate: Gate::default(),
             handlers,
-            info: Arc::default(),
+            infos: Infos::default(),
             requests: Slab::new(),
             dials: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -223,6 +240,14 @@ impl Control {
         self.swarm.listen(address)?;
         self.drain_swarm();
         Ok(())
+    }
+
+    /// Listens on an address no more: the one of the command, or one that was bound for it. Connections that it has
+    /// accepted stay. Returns whether there is such a listener; then [`Event::Unlistened`] follows for each address bound.
+    pub fn unlisten(&mut self, address: &Multiaddr) -> bool {
+        let is_there = self.swarm.unlisten(address);
+        self.drain_swarm();
+        is_there
     }
 
     /// The addresses that are listened on.

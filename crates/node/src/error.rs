@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
-use sanswarm_swarm::{AttemptFailure, DialError};
+use sanswarm_swarm::{AttemptFailure, DialError, Reached};
 
 use crate::{CloseReason, Protocols, Refusal};
 
@@ -80,6 +80,8 @@ pub struct Attempt {
     pub address: Multiaddr,
     /// What happened.
     pub cause: AttemptCause,
+    /// How far it came before there was a connection that could say so.
+    pub reached: Reached,
     /// From its start to its end.
     pub elapsed: Duration,
 }
@@ -94,12 +96,16 @@ pub enum AttemptCause {
 }
 
 impl Attempt {
-    /// How far it came: `resolve`, `connect`, `security`, `handshake`, `muxer`, `streams`.
+    /// How far it came: `resolve`, `connect`, `security`, `handshake`, `muxer`, `streams`; `upgrade` is one of the three
+    /// before `streams`, where the attempt was given up from outside.
     pub fn stage(&self) -> &'static str {
         match &self.cause {
             AttemptCause::Dial(AttemptFailure::WrongPeer { .. } | AttemptFailure::Ourselves) => "handshake",
-            AttemptCause::Dial(AttemptFailure::Resolve(_)) => "resolve",
-            AttemptCause::Dial(_) => "connect",
+            AttemptCause::Dial(_) => match self.reached {
+                Reached::Resolve => "resolve",
+                Reached::Connect => "connect",
+                Reached::Upgrade => "upgrade",
+            },
             AttemptCause::Connection(error) => match error.stage() {
                 connection::Stage::Security => "security",
                 connection::Stage::Handshake => "handshake",

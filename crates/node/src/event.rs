@@ -35,6 +35,11 @@ pub enum Event {
         /// The address bound, without the peer id.
         address: Multiaddr,
     },
+    /// An address is listened on no more, by [`unlisten`](crate::Control::unlisten).
+    Unlistened {
+        /// The address that was bound; that of the command, if none was yet.
+        address: Multiaddr,
+    },
     /// An address is not, or no longer, listened on.
     ListenFailed {
         /// The address.
@@ -191,6 +196,11 @@ pub enum Action {
     /// Listen on an address. Answer with `handle_listening` for each address bound, or `handle_listen_failed`.
     Listen {
         /// Where.
+        address: Multiaddr,
+    },
+    /// Listen there no more. Answer with `handle_unlistened`; if there is no such listener any more, not at all.
+    Unlisten {
+        /// The address of an [`Action::Listen`], or one that was bound for it.
         address: Multiaddr,
     },
     /// All has been sent: shut the sending half of the socket down.

@@ -68,8 +68,8 @@ pub use sanswarm_multistream::ProtocolName;
 pub use sanswarm_swarm::{
     Answer, AttemptFailure, Carrier, CloseReason as CloseRule, ConnId, Denied, DialError, Family, Gate, KeepId,
     Kind as AddressKind, Known, Limits as SwarmLimits, ListenError, Network, PeerRecord, Prospect, Prospects, Question,
-    Ranker, Reach, RecordError, ResolveId, Security as TransportSecurity, SnapshotError, Source, Start, Subject,
-    Transport, TransportError, Visit, rank,
+    Ranker, Reach, Reached, RecordError, ResolveId, Security as TransportSecurity, SnapshotError, Source, Start,
+    Subject, Transport, TransportError, Visit, rank,
 };
 pub use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 pub use service::PingError;

@@ -198,6 +198,7 @@ impl Link {
             self.check_pushed(now, id);
         }
         self.conn.poll_transmit(now, send);
+        self.usage.unsent = send.ready().len();
         (send.total() - before) as usize
     }
 
@@ -208,9 +209,15 @@ impl Link {
             Kind::Ping(pinger) => pinger.poll_timeout(),
             _ => None,
         });
-        [at(self.next_ping, "next ping"), at(self.identify_until, "identify"), at(self.usage.until, "unused"), pinger]
-            .into_iter()
-            .fold(self.conn.poll_timeout(), Deadline::sooner)
+        [
+            at(self.next_ping, "next ping"),
+            at(self.identify_until, "identify"),
+            at(self.usage.until, "unused"),
+            at(self.usage.less_at, "less memory"),
+            pinger,
+        ]
+        .into_iter()
+        .fold(self.conn.poll_timeout(), Deadline::sooner)
     }
 
     /// Says that time has passed. An early call does nothing.
@@ -260,6 +267,10 @@ impl Link {
                 self.setup.info = info;
                 self.push_due = self.peer.is_some() && !self.ended;
                 self.push(now);
+            }
+            ToLinkKind::Drain => {
+                self.drain();
+                self.tell_usage(now);
             }
             ToLinkKind::Close => self.conn.close(now),
         }

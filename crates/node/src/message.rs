@@ -29,6 +29,8 @@ pub(crate) enum ToLinkKind {
         handlers: Arc<Handlers>,
         info: Arc<identify::Info>,
     },
+    /// The node is shutting down: it waits for the last stream to end.
+    Drain,
     Close,
 }
 
@@ -48,5 +50,7 @@ pub(crate) enum ToControlKind {
     Pong(Result<Duration, PingError>),
     /// How many streams of the application's there are, told when it becomes none or some.
     Streams(usize),
+    /// Bytes that the connection holds, told when it has become much more, or for a while much less.
+    Memory(usize),
     Closed(Result<CloseReason, connection::Error>),
 }

@@ -138,6 +138,11 @@ impl Node {
         self.control.listen(address)
     }
 
+    /// As [`Control::unlisten`].
+    pub fn unlisten(&mut self, address: &Multiaddr) -> bool {
+        self.control.unlisten(address)
+    }
+
     /// Pings a peer over one of its connections: [`Event::Ping`] follows. Returns whether there is a connection.
     pub fn ping(&mut self, peer: &PeerId) -> bool {
         self.control.ping(peer)

@@ -102,7 +102,7 @@ fn quote(out: &mut String, text: &str) {
 mod tests {
     use core::time::Duration;
 
-    use sanswarm_swarm::{AttemptFailure, DialError, TransportError};
+    use sanswarm_swarm::{AttemptFailure, DialError, Reached, TransportError};
 
     use super::*;
     use crate::Stage;
@@ -117,11 +117,12 @@ mod tests {
             remote: vec!["/a\"\n\\".to_owned()],
         };
         let causes = [
-            AttemptCause::Dial(AttemptFailure::Transport(TransportError::Refused)),
-            AttemptCause::Dial(AttemptFailure::Resolve(TransportError::NotFound)),
-            AttemptCause::Connection(error),
+            (AttemptCause::Dial(AttemptFailure::Transport(TransportError::Refused)), Reached::Connect),
+            (AttemptCause::Dial(AttemptFailure::Resolve(TransportError::NotFound)), Reached::Resolve),
+            (AttemptCause::Connection(error), Reached::Upgrade),
         ];
-        let attempts = causes.map(|cause| Attempt { address: address.clone(), cause, elapsed }).to_vec();
+        let attempt = |(cause, reached)| Attempt { address: address.clone(), cause, reached, elapsed };
+        let attempts = causes.map(attempt).to_vec();
         let report = DialReport { peer: None, cause: DialError::AllFailed, attempts };
         let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
         assert!(json["peer"].is_null());

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{A, B, CHAT, ECHO, Net, address, pattern, peer};
-use sanswarm::{Event, Multiaddr, NoPeerId, PeerInfo, Role, Security, Transport, TransportSecurity};
+use sanswarm::{Action, Event, Multiaddr, NoPeerId, PeerInfo, Role, Security, Transport, TransportSecurity};
 
 #[test]
 fn id_is_the_hash_of_the_public_key() {
@@ -124,7 +124,7 @@ fn memory_pipe(net: &mut Net, ours: sanswarm::PeerId, theirs: sanswarm::PeerId) 
     net.users[B].node.swarm().add_transport(memory());
     let whom = PeerInfo { id: theirs, addrs: vec![to.clone()] };
     let request = net.users[A].node.open_stream(now, ECHO, whom);
-    let Some(sanswarm::Action::Dial { conn: a, address }) = net.users[A].node.poll_action() else { panic!() };
+    let Some(Action::Dial { conn: a, address }) = net.users[A].node.poll_action() else { panic!() };
     assert_eq!(address, to);
     net.users[A].node.swarm().upgrade_to_multiplexer(now, a, peer(2), Role::Dialer).unwrap();
     let b = net.users[B].node.swarm().add_pipe(now, to.clone(), to).unwrap();
@@ -162,7 +162,7 @@ fn a_request_that_is_cancelled_during_an_upgrade_by_hand_closes_its_pipe() {
     let now = net.now;
     net.users[A].node.swarm().add_transport(memory());
     let request = net.open_at(peer(2), vec![to]);
-    let Some(sanswarm::Action::Dial { conn, .. }) = net.users[A].node.poll_action() else { panic!() };
+    let Some(Action::Dial { conn, .. }) = net.users[A].node.poll_action() else { panic!() };
     net.users[A].node.swarm().upgrade_to_multiplexer(now, conn, peer(2), Role::Dialer).unwrap();
     net.join(conn, conn);
     assert!(net.users[A].node.cancel(now, request));
@@ -228,7 +228,7 @@ fn a_pipe_that_is_never_upgraded_is_closed_in_the_end() {
     let at = net.users[A].node.poll_timeout().unwrap().at;
     net.users[A].node.handle_timeout(at);
     assert!(net.users[A].node.poll_event(at).is_none());
-    assert_eq!(net.users[A].node.poll_action(), Some(sanswarm::Action::Close { conn: pipe }));
+    assert_eq!(net.users[A].node.poll_action(), Some(Action::Close { conn: pipe }));
 }
 
 #[test]
@@ -256,6 +256,25 @@ fn listening_is_told_and_goes_into_what_identify_says() {
     assert_eq!(net.users[A].identified()[0].listen_addrs, [address(1)]);
     assert!(net.users[B].node.listen("/memory/1".parse().unwrap()).is_err());
     assert!(net.users[B].node.listen(address(1)).is_err(), "twice");
+}
+
+#[test]
+fn a_listener_ends_by_command_and_identify_tells_it() {
+    let mut net = Net::new(2);
+    net.users[B].node.handle_listening(address(3));
+    net.users[B].node.listen(address(1)).unwrap();
+    net.run();
+    net.connect();
+    assert_eq!(net.users[A].identified()[0].listen_addrs, [address(1), address(3)]);
+    let node = &mut net.users[B].node;
+    assert!(!node.unlisten(&address(7)));
+    assert!(node.unlisten(&address(1)));
+    assert_eq!(node.poll_action(), Some(Action::Unlisten { address: address(1) }));
+    node.handle_unlistened(&address(1), &[address(1)]);
+    net.run();
+    assert!(net.users[B].events.contains(&Event::Unlistened { address: address(1) }));
+    assert_eq!(net.users[A].node.info(&peer(2)).unwrap().listen_addrs, [address(3)]);
+    assert!(net.users[B].node.listen(address(1)).is_ok(), "and can begin again");
 }
 
 #[test]

@@ -199,6 +199,30 @@ fn a_name_that_identify_lists_costs_one_round_trip() {
 }
 
 #[test]
+fn a_stream_to_a_stranger_takes_two_round_trips_and_does_not_wait_for_identify() {
+    for how in [Open::Lazy, Open::Wait] {
+        let mut net = Net::new(2);
+        net.latency = millis(50);
+        let (info, now) = (net.users[B].info(), net.now);
+        let request = net.users[A].node.open_stream_with(now, ECHO, info, how);
+        net.pass(millis(100));
+        let is_ready = |e: &Event| matches!(e, Event::PeerReady { .. });
+        assert_eq!(net.users[A].count(is_ready), 0, "identify is on, and its answer is under way");
+        if how == Open::Lazy {
+            let stream = net.users[A].stream(request);
+            net.send_all(A, stream, b"hello");
+            net.pass(millis(100));
+            assert_eq!(net.users[A].got[&stream], b"hello", "2 round trips to the first byte of the answer");
+        } else {
+            assert_eq!(net.users[A].opened(request), None);
+            net.pass(millis(100));
+            net.users[A].stream(request);
+        }
+        assert_eq!(net.users[A].count(is_ready), 1);
+    }
+}
+
+#[test]
 fn only_the_name_that_identify_lists_is_offered() {
     let mut net = Net::new(1);
     let info = sanswarm_identify::Info { protocols: vec![MANY.as_str().to_owned()], ..Default::default() };

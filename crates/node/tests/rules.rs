@@ -161,13 +161,46 @@ fn shutdown_waits_for_streams_and_tells_what_it_cut() {
         net.pass(secs(9));
         assert_eq!(rules(&net, A).len(), usize::from(finish));
         net.pass(secs(9));
-        assert_eq!(rules(&net, A), [Some(CloseRule::Shutdown)]);
+        assert_eq!(rules(&net, A), [Some(if finish { CloseRule::Shutdown } else { CloseRule::Cut })]);
         let events = &net.users[A].events;
         assert_eq!(events.last(), Some(&Event::ShutDown { cut: usize::from(!finish) }));
         if finish {
             assert_eq!(net.users[A].got[&stream], b"last words");
         }
     }
+}
+
+#[test]
+fn shutdown_is_over_with_the_last_stream() {
+    let mut net = Net::new(2);
+    let request = net.open(ECHO);
+    net.run();
+    let stream = net.users[A].stream(request);
+    net.send_all(A, stream, b"x");
+    net.run();
+    // The control has not been told that there is no stream any more: that comes a second late otherwise.
+    let now = net.now;
+    net.users[A].node.shutdown(now, secs(10));
+    net.run();
+    assert_eq!(net.users[A].events.last(), Some(&Event::ShutDown { cut: 0 }));
+}
+
+#[test]
+fn addresses_of_loopback_are_told_on_this_host_only() {
+    let mut net = Net::new(2);
+    let far: sanswarm::Multiaddr = "/ip4/20.0.0.1/tcp/1".parse().unwrap();
+    net.users[B].node.handle_listening(far.clone());
+    net.users[B].node.handle_listening(address(1));
+    net.connect();
+    assert_eq!(net.users[A].identified()[0].listen_addrs, [far.clone(), address(1)]);
+    net.users[A].node.disconnect(net.now, peer(2));
+    net.run();
+    net.users[A].address = "/ip4/20.0.0.2/tcp/9".parse().unwrap();
+    net.connect();
+    assert_eq!(net.users[A].identified()[1].listen_addrs, core::slice::from_ref(&far));
+    net.users[B].node.set_stream_handler(common::CHAT);
+    net.run();
+    assert_eq!(net.users[A].node.info(&peer(2)).unwrap().listen_addrs, [far], "pushed");
 }
 
 #[test]
@@ -224,4 +257,33 @@ fn names_are_asked_for_where_the_driver_answers() {
     let text = error.to_string();
     assert!(text.contains("/dns4/gone.example/tcp/1: resolve: the name was not resolved"), "{text}");
     assert!(text.contains("/ip4/1.2.3.2/tcp/1: connect: connection refused"), "{text}");
+}
+
+#[test]
+fn what_nobody_reads_counts_against_the_memory_of_all() {
+    let mut narrow = config(2);
+    narrow.swarm.memory = 340 << 10;
+    let mut net = Net::with(vec![config(1), narrow, config(3)]);
+    let stream = echo(&mut net);
+    net.users[B].reads = false;
+    net.send_all(A, stream, &vec![7; 250 << 10]);
+    net.run();
+    let theirs = net.users[B].inbound()[0];
+    let ask = |net: &mut Net| {
+        let (info, now) = (net.users[B].info(), net.now);
+        net.users[2].node.forgive(Some(info.id), &info.addrs);
+        net.users[2].node.connect(now, info);
+        net.run();
+    };
+    ask(&mut net);
+    assert_eq!(net.denied, [Denied::Limit { name: "memory", value: 340 << 10 }]);
+    net.users[B].reads = true;
+    let now = net.now;
+    net.users[B].take_in(now, theirs);
+    net.run();
+    assert_eq!(net.users[B].got[&theirs].len(), 250 << 10);
+    net.pass(secs(2));
+    ask(&mut net);
+    assert_eq!(net.denied.len(), 1, "it has been read, and what went back has gone");
+    assert!(net.users[2].node.connections(&peer(2)).next().is_some());
 }

@@ -15,6 +15,7 @@ fn main() -> Result<(), Violation> {
             bytes: 10_000,
             bytes_tenth: 500_000,
             wild: false,
+            visits: false,
         }));
     }
     for minute in 0..10 {

@@ -21,6 +21,7 @@ fn main() -> Result<(), Violation> {
                 bytes: 0,
                 bytes_tenth: 0,
                 wild: false,
+                visits: false,
             }),
         );
     }

@@ -89,6 +89,8 @@ pub(crate) enum Cause {
     Denied,
     /// Its ends have settled on another connection.
     Surplus,
+    /// Nobody used it.
+    Unused,
     /// Who is at the other end keeps no rules.
     Hostile,
 }
@@ -184,6 +186,12 @@ impl Account {
 }
 
 impl Pair {
+    /// Whether an end has something to do with it yet: to write, or to read.
+    pub(crate) fn is_in_use(&self, side: Side) -> bool {
+        let reads = &self.ways[1 - side];
+        !(self.left[side] || self.ways[side].finished && (reads.end_seen || reads.stopped))
+    }
+
     /// Whether something is still to come at an end that cares.
     pub(crate) fn is_pending(&self) -> bool {
         let open = self.opened == [true; 2] && self.reset == [false; 2];

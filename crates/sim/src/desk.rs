@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use sanswarm::{Config, ConnId, Event, Instant, Multiaddr, Node, OpenId, PeerId, StreamId};
+use sanswarm::{Config, ConnId, Event, Instant, Multiaddr, Node, OpenId, PeerId, StreamId, SwarmLimits};
 use sanswarm_wire::Key;
 
 use crate::{Hostile, Rng, book::StreamName, pipe::Side};
@@ -65,8 +65,12 @@ pub(crate) struct Desk {
     /// How long a request may wait for its answer.
     pub(crate) answer_within: Duration,
     pub(crate) ping_interval: Option<Duration>,
-    pub(crate) connections_max: usize,
+    pub(crate) limits: SwarmLimits,
     pub(crate) streams_max: usize,
+    /// By host: how often in a row its socket could not be reached, and when last, by this host's clock.
+    pub(crate) failed: BTreeMap<usize, (u32, Instant)>,
+    /// By host: when it was last connected that had dialled us.
+    pub(crate) met: BTreeMap<usize, Instant>,
     /// Hosts with which something went wrong for a reason, and when.
     pub(crate) troubled: BTreeMap<usize, Instant>,
     /// Until when a fault explains what goes wrong here.
@@ -79,6 +83,8 @@ pub(crate) struct Tie {
     pub(crate) pipe: Option<(PipeKey, Side)>,
     pub(crate) other: usize,
     pub(crate) last_ping: Option<Instant>,
+    /// Its muxer has no flow control.
+    pub(crate) is_mplex: bool,
     pub(crate) is_shut: bool,
 }
 
@@ -136,8 +142,10 @@ impl Desk {
             // A dial, an upgrade that began at its end, and the negotiation; 5 s are more than the way there and back.
             answer_within: swarm.dial + swarm.attempt + connection.negotiation_timeout + Duration::from_secs(5),
             ping_interval,
-            connections_max: swarm.established,
+            limits: swarm,
             streams_max: connection.streams,
+            failed: BTreeMap::new(),
+            met: BTreeMap::new(),
             troubled: BTreeMap::new(),
             quiet_from: Instant::ZERO,
         }
@@ -150,6 +158,8 @@ impl Desk {
         self.connected.clear();
         self.streams.clear();
         self.requests.clear();
+        self.failed.clear();
+        self.met.clear();
     }
 }
 

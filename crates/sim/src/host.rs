@@ -15,6 +15,9 @@ use crate::{
     pipe::Side,
 };
 
+/// What mplex lets be unread of a stream before it stops, and a message.
+const MPLEX_UNREAD: usize = 1024 * 1024 + 64 * 1024;
+
 /// The application of a host: a protocol of one's own, or what a test does.
 ///
 /// One value of it lives as long as its host, through crashes.
@@ -256,7 +259,8 @@ impl Host<'_> {
         if let Some((side, pair)) = self.pair(stream) {
             pair.ways[side].write(&data[..n]);
             let pending = pair.ways[side].pending_bytes();
-            if pending > self.core.pending_bytes_max {
+            let is_mplex = self.desk.conns.get(&stream.conn).is_some_and(|tie| tie.is_mplex);
+            if pending > self.core.pending_bytes_max + if is_mplex { MPLEX_UNREAD } else { 0 } {
                 self.violate(Rule::Limit, format!("{pending} bytes of a stream are under way and unread"));
             }
         }

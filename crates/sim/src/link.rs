@@ -32,6 +32,13 @@ impl Link {
     pub fn of_latency(latency: Duration) -> Self {
         Self { latency, ..Self::default() }
     }
+
+    /// Whether it is so bad that deadlines pass without any other cause: it loses more than a twentieth, takes more than a
+    /// second, or lets less than 10 kB a second through.
+    pub(crate) fn is_bad(&self) -> bool {
+        let slow = self.latency + self.jitter > Duration::from_secs(1);
+        slow || self.lost_per_million > 50_000 || self.bytes_per_second.is_some_and(|rate| rate < 10_000)
+    }
 }
 
 /// What the hosts' systems do with sockets.

@@ -17,6 +17,7 @@ mod core;
 mod ends;
 mod faults;
 mod flow;
+mod policy;
 mod pump;
 mod watch;
 

@@ -2,6 +2,8 @@
 
 use core::{fmt, time::Duration};
 
+use sanswarm::Muxer;
+
 use crate::{Counts, Digest, Hostile, Link, Network, Plan, Rng, Traffic, Violation, Wishes};
 
 mod batch;
@@ -22,11 +24,13 @@ pub enum Kind {
     Hostile,
     /// All hosts dial all others within a second, both ways.
     Storm,
+    /// Few hosts with narrow limits that keep no connections: a stream dials whom it is for, and what nobody uses goes.
+    Visits,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Mixed, Self::Calm, Self::Soak, Self::Hostile, Self::Storm];
+    pub const ALL: [Self; 6] = [Self::Mixed, Self::Calm, Self::Soak, Self::Hostile, Self::Storm, Self::Visits];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -36,6 +40,7 @@ impl Kind {
             Self::Soak => "soak",
             Self::Hostile => "hostile",
             Self::Storm => "storm",
+            Self::Visits => "visits",
         }
     }
 
@@ -91,11 +96,11 @@ impl Scenario {
         let mut rng = Rng::new(seed ^ 0x5ce_4a10);
         let (nodes, degree, seconds) = match kind {
             Kind::Mixed | Kind::Calm => (100, 20, 600),
-            Kind::Soak | Kind::Hostile => (3 + rng.index(6), 4, 60),
+            Kind::Soak | Kind::Hostile | Kind::Visits => (3 + rng.index(6), 4, 60),
             Kind::Storm => (20, 38, 30),
         };
         let link = match kind {
-            Kind::Soak | Kind::Hostile => Link {
+            Kind::Soak | Kind::Hostile | Kind::Visits => Link {
                 latency: rng.time(Duration::from_millis(150)),
                 jitter: rng.time(Duration::from_millis(30)),
                 bytes_per_second: [None, Some(500_000), Some(12_500_000)][rng.index(3)],
@@ -116,8 +121,8 @@ impl Scenario {
             Kind::Mixed => (self.nodes as f64 * hours).ceil() as usize,
             Kind::Calm => 0,
             // Of four runs one has none: then nothing explains what fails.
-            Kind::Soak | Kind::Hostile if self.seed.is_multiple_of(4) => 0,
-            Kind::Soak | Kind::Hostile => (self.time.as_secs() / 4) as usize,
+            Kind::Soak | Kind::Hostile | Kind::Visits if self.seed.is_multiple_of(4) => 0,
+            Kind::Soak | Kind::Hostile | Kind::Visits => (self.time.as_secs() / 4) as usize,
             Kind::Storm => 3,
         }
     }
@@ -143,8 +148,19 @@ impl Scenario {
             let peers = offsets.iter().map(|offset| crate::HostId::new((index + offset) % nodes)).collect();
             let mut config = net.config();
             config.ping_interval = Some(Duration::from_secs(30));
-            if matches!(self.kind, Kind::Soak | Kind::Hostile) && rng.chance(1, 2) {
-                config.connection.window_bytes_max = config.connection.window_bytes;
+            if matches!(self.kind, Kind::Soak | Kind::Hostile) {
+                if rng.chance(1, 2) {
+                    config.connection.window_bytes_max = config.connection.window_bytes;
+                }
+                // Both speak yamux, so that any two hosts agree: on what the dialer prefers.
+                config.muxers = match rng.below(4) {
+                    0 => vec![Muxer::Mplex, Muxer::Yamux],
+                    1 => vec![Muxer::Yamux, Muxer::Mplex],
+                    _ => vec![Muxer::Yamux],
+                };
+            }
+            if self.kind == Kind::Visits {
+                narrow(&mut config.swarm, &mut rng);
             }
             let host = net.add_host_with(config, Traffic::new(self.wishes(peers)));
             let drift = rng.below(200) as u32;
@@ -167,7 +183,7 @@ impl Scenario {
     /// How far each host's peers are from it round the circle of hosts: a half of the degree, since they dial, too.
     fn offsets(&self, rng: &mut Rng) -> Vec<usize> {
         let nodes = self.nodes.max(2);
-        if self.kind == Kind::Storm {
+        if matches!(self.kind, Kind::Storm | Kind::Visits) {
             return (1..nodes).collect();
         }
         let mut offsets: Vec<usize> = Vec::new();
@@ -191,6 +207,7 @@ impl Scenario {
             bytes: 1024,
             bytes_tenth: 256 * 1024,
             wild: false,
+            visits: false,
         };
         match self.kind {
             Kind::Mixed | Kind::Calm => mixed,
@@ -200,6 +217,15 @@ impl Scenario {
                 bytes: 40 * 1024,
                 bytes_tenth: 800 * 1024,
                 wild: true,
+                ..mixed
+            },
+            Kind::Visits => Wishes {
+                start_within: Duration::from_secs(2),
+                stream_every: Some(Duration::from_secs(1)),
+                bytes: 40 * 1024,
+                bytes_tenth: 400 * 1024,
+                wild: true,
+                visits: true,
                 ..mixed
             },
             Kind::Storm => Wishes { start_within: Duration::from_secs(1), ..mixed },
@@ -230,6 +256,18 @@ impl Scenario {
             time: net.now().since(start),
         }
     }
+}
+
+/// Limits that are reached every few seconds.
+fn narrow(limits: &mut sanswarm::SwarmLimits, rng: &mut Rng) {
+    limits.established = 3 + rng.index(4);
+    limits.established_per_peer = 2;
+    limits.pending_outbound = 1 + rng.index(3);
+    limits.pending_inbound = 2 + rng.index(3);
+    limits.idle = Some(Duration::from_secs(2) + rng.time(Duration::from_secs(4)));
+    limits.surplus = Duration::from_secs(1) + rng.time(Duration::from_secs(3));
+    (limits.high_water, limits.low_water) = (limits.established - 1, limits.established - 2);
+    limits.trim_grace = Duration::from_secs(2);
 }
 
 impl fmt::Display for Scenario {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use sanswarm::{Bytes, Event, Open, OpenId, ProtocolName, ReadError, StreamId};
+use sanswarm::{Bytes, Event, Open, OpenId, PeerInfo, ProtocolName, ReadError, StreamId};
 
 use crate::{App, Host, HostId};
 
@@ -22,11 +22,13 @@ const ECHO_HOLDS: usize = 64 * 1024;
 
 /// The timer that opens streams; the others are numbers of hosts to dial again.
 const TICK: u64 = u64::MAX;
+/// The timer that thinks better of a request.
+const CANCEL: u64 = u64::MAX - 1;
 
 /// What the application of one host wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wishes {
-    /// The hosts that it dials, and dials again.
+    /// The hosts that it dials, and dials again; or that it visits.
     pub peers: Vec<HostId>,
     /// The time in which it makes its first dials.
     pub start_within: Duration,
@@ -38,6 +40,9 @@ pub struct Wishes {
     pub bytes_tenth: usize,
     /// Whether it also resets, stops, closes, offers unknown protocols, and opens lazily and with any number of bytes.
     pub wild: bool,
+    /// Whether it wants no connections: it opens streams to any of its peers, and whoever is not connected is dialled for
+    /// that. Of the wild ones some requests are cancelled.
+    pub visits: bool,
 }
 
 /// Keeps connections to some hosts, opens streams to whoever is connected, and echoes what others send.
@@ -46,6 +51,8 @@ pub struct Traffic {
     wishes: Wishes,
     dials: BTreeMap<OpenId, HostId>,
     asked: BTreeMap<OpenId, Plan>,
+    /// Requests that are to be cancelled, the next first.
+    regretted: VecDeque<OpenId>,
     ours: BTreeMap<StreamId, Talk>,
     theirs: BTreeMap<StreamId, Echo>,
     opened: u64,
@@ -94,8 +101,9 @@ struct Echo {
 impl Traffic {
     /// An application with these wishes.
     pub fn new(wishes: Wishes) -> Self {
-        let (dials, asked) = Default::default();
-        Self { wishes, dials, asked, ours: BTreeMap::new(), theirs: BTreeMap::new(), opened: 0, echoed: 0 }
+        let (dials, asked, regretted) = Default::default();
+        let (ours, theirs) = Default::default();
+        Self { wishes, dials, asked, regretted, ours, theirs, opened: 0, echoed: 0 }
     }
 
     /// Bytes that came back to it.
@@ -118,9 +126,7 @@ impl Traffic {
         }
         let wait = every / 2 + host.rng().time(every);
         host.after(wait, TICK);
-        let count = host.all_connections().len();
-        let at = host.rng().index(count);
-        let Some((_, peer)) = host.all_connections().nth(at) else { return };
+        let Some(peer) = self.partner(host) else { return };
         self.opened += 1;
         let plan = self.plan(host);
         let (mut how, mut protocols) = (Open::Wait, vec![ECHO]);
@@ -136,6 +142,22 @@ impl Traffic {
         }
         let request = host.open_stream_with(protocols, peer, how);
         self.asked.insert(request, plan);
+        if self.wishes.visits && self.wishes.wild && host.rng().chance(1, 8) {
+            let wait = host.rng().time(Duration::from_secs(1));
+            self.regretted.push_back(request);
+            host.after(wait, CANCEL);
+        }
+    }
+
+    /// Whom the next stream is for.
+    fn partner(&self, host: &mut Host<'_>) -> Option<PeerInfo> {
+        if self.wishes.visits {
+            let at = host.rng().index(self.wishes.peers.len());
+            return self.wishes.peers.get(at).map(|peer| host.info_of(*peer));
+        }
+        let count = host.all_connections().len();
+        let at = host.rng().index(count);
+        host.all_connections().nth(at).map(|(_, peer)| peer.into())
     }
 
     fn plan(&self, host: &mut Host<'_>) -> Plan {
@@ -283,10 +305,12 @@ impl App for Traffic {
     fn start(&mut self, host: &mut Host<'_>) {
         self.dials.clear();
         self.asked.clear();
+        self.regretted.clear();
         self.ours.clear();
         self.theirs.clear();
         host.set_stream_handler(ECHO);
-        for peer in self.wishes.peers.clone() {
+        let standing = if self.wishes.visits { Vec::new() } else { self.wishes.peers.clone() };
+        for peer in standing {
             let wait = host.rng().time(self.wishes.start_within);
             host.after(wait, peer.index() as u64);
         }
@@ -299,6 +323,7 @@ impl App for Traffic {
     fn handle_timer(&mut self, host: &mut Host<'_>, timer: u64) {
         match timer {
             TICK => self.tick(host),
+            CANCEL => drop(self.regretted.pop_front().map(|request| host.cancel(request))),
             peer => self.redial(host, HostId::new(peer as usize)),
         }
     }
@@ -333,7 +358,8 @@ impl App for Traffic {
             Event::Disconnected { peer, conn, .. } => {
                 self.ours.retain(|stream, _| stream.conn != conn);
                 self.theirs.retain(|stream, _| stream.conn != conn);
-                let peer = host.host_of(&peer).filter(|peer| self.wishes.peers.contains(peer));
+                let is_wanted = |peer: &HostId| !self.wishes.visits && self.wishes.peers.contains(peer);
+                let peer = host.host_of(&peer).filter(is_wanted);
                 if let Some(peer) = peer {
                     host.after(REDIAL, peer.index() as u64);
                 }
@@ -345,7 +371,7 @@ impl App for Traffic {
     fn is_settled(&self, host: &Host<'_>) -> bool {
         let is_connected = |peer: &HostId| host.node().connections(&host.info_of(*peer).id).next().is_some();
         let is_idle = self.dials.is_empty() && self.asked.is_empty() && self.ours.is_empty() && self.theirs.is_empty();
-        is_idle && self.wishes.peers.iter().all(is_connected)
+        is_idle && (self.wishes.visits || self.wishes.peers.iter().all(is_connected))
     }
 }
 

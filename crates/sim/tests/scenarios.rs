@@ -1,7 +1,10 @@
 //! The built-in scenarios: they keep the laws, and a seed is a run.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use core::time::Duration;
+use core::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use sanswarm_sim::{Digest, Kind, Outcome, Scenario};
 
@@ -84,4 +87,31 @@ fn the_arguments_name_what_is_not_usual() {
     assert_eq!(usual.to_string(), "--scenario soak --seed 9");
     let other = Scenario { nodes: 2, time: Duration::from_millis(7500), only: Some(vec![3, 5]), ..usual };
     assert_eq!(other.to_string(), "--scenario soak --seed 9 --nodes 2 --for 7.5 --faults 15 --only 3,5");
+}
+
+#[test]
+fn soaks_run_over_both_muxers() {
+    static MUXERS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    for seed in 1..=4 {
+        let scenario = small(Kind::Soak, seed);
+        let mut net = scenario.build();
+        net.set_trace(|_, _, what| {
+            let what = what.to_string();
+            for (count, muxer) in MUXERS.iter().zip(["muxer: Yamux", "muxer: Mplex"]) {
+                count.fetch_add(usize::from(what.starts_with("Connected") && what.contains(muxer)), Ordering::Relaxed);
+            }
+        });
+        passes(&scenario.run_with(&mut net, |_| {}));
+    }
+    assert!(MUXERS.iter().all(|count| count.load(Ordering::Relaxed) > 4), "{MUXERS:?}");
+}
+
+#[test]
+fn visitors_come_and_go_and_meet_limits() {
+    // A seed without faults: what fails does so by a limit, a rest, or because somebody has thought better of it.
+    let outcome = Scenario::new(Kind::Visits, 8).run();
+    passes(&outcome);
+    let (counts, nodes) = (outcome.counts, outcome.scenario.nodes as u64);
+    assert!(counts.connections > 4 * nodes * (nodes - 1) / 2, "they come again and again");
+    assert!(counts.streams > 100 && counts.failed > 10, "{counts:?}");
 }

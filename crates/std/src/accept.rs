@@ -12,7 +12,11 @@ use std::{
     thread,
 };
 
+use sanswarm::Multiaddr;
+use socket2::{Domain, Socket, Type};
+
 use crate::{
+    address::multiaddr,
     shared::{Command, Shared},
     threads::Kind,
 };
@@ -20,22 +24,34 @@ use crate::{
 /// The rest after an accept that failed for want of something, file descriptors mostly.
 pub(crate) const REST: Duration = Duration::from_millis(50);
 
+/// Connections that the system holds until they are accepted.
+const BACKLOG: i32 = 1024;
+
 /// A listener whose thread runs.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
-    pub(crate) addr: SocketAddr,
+    addr: SocketAddr,
     stop: Arc<AtomicBool>,
 }
 
 impl Acceptor {
-    /// Binds, and accepts on a thread of its own.
-    pub(crate) fn start(addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
-        let listener = TcpListener::bind(addr)?;
+    /// Binds, and accepts on a thread of its own. When that has ended, the control hears of it.
+    pub(crate) fn start(wanted: Multiaddr, addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
+        let listener = bind(addr)?;
         let acceptor = Self { addr: listener.local_addr()?, stop: Arc::default() };
         let (stop, orders) = (acceptor.stop.clone(), shared.clone());
-        let run = move || run(&listener, &stop, &orders);
+        let run = move || {
+            run(&listener, &stop, &orders);
+            drop(listener);
+            orders.command(Command::Unlistened { wanted });
+        };
         shared.threads.spawn(Kind::Accept, "sanswarm-accept", usize::MAX, run)?;
         Ok(acceptor)
+    }
+
+    /// The address that was bound.
+    pub(crate) fn bound(&self) -> Multiaddr {
+        multiaddr(self.addr)
     }
 
     /// Ends the thread: it waits for somebody to connect, so we do. May have to be repeated.
@@ -47,6 +63,21 @@ impl Acceptor {
         }
         let _ = TcpStream::connect_timeout(&addr, REST);
     }
+}
+
+/// A listening socket. One of IPv6 takes IPv6 only, so that the same port can be listened on by IPv4 beside it.
+pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // On Windows it would let others take the port away.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn run(listener: &TcpListener, stop: &AtomicBool, shared: &Shared) {

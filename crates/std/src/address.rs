@@ -1,48 +1,20 @@
 //! Addresses and errors between libp2p and the system.
 
 use core::net::{IpAddr, SocketAddr};
-use std::{io, net::ToSocketAddrs};
+use std::io;
 
 use sanswarm::{Multiaddr, TransportError, multiaddr::Protocol};
 
-/// Where an address leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    Socket(SocketAddr),
-    /// A name that is to be looked up; `Some(true)`: for IPv6 addresses only, `Some(false)`: for IPv4 addresses only.
-    Name(String, u16, Option<bool>),
-}
-
-impl Target {
-    /// Reads `/ip4`, `/ip6`, `/dns`, `/dns4` or `/dns6`, then `/tcp`, then perhaps `/p2p/…`.
-    pub(crate) fn read(address: &Multiaddr) -> Option<Self> {
-        let mut parts = address.iter();
-        let (host, port) = (parts.next()?, parts.next()?);
-        let Protocol::Tcp(port) = port else { return None };
-        match parts.next() {
-            None | Some(Protocol::P2p(_)) => {}
-            _ => return None,
-        }
-        Some(match host {
-            Protocol::Ip4(ip) => Self::Socket((ip, port).into()),
-            Protocol::Ip6(ip) => Self::Socket((ip, port).into()),
-            Protocol::Dns(name) => Self::Name(name.into_owned(), port, None),
-            Protocol::Dns4(name) => Self::Name(name.into_owned(), port, Some(false)),
-            Protocol::Dns6(name) => Self::Name(name.into_owned(), port, Some(true)),
-            _ => return None,
-        })
-    }
-
-    /// Asks the system for the name; this may take long.
-    pub(crate) fn resolve(self) -> Result<Vec<SocketAddr>, TransportError> {
-        let (name, port, v6) = match self {
-            Self::Socket(addr) => return Ok(vec![addr]),
-            Self::Name(name, port, v6) => (name, port, v6),
-        };
-        let found = (name.as_str(), port).to_socket_addrs().map_err(|_| TransportError::NotFound)?;
-        let found: Vec<_> = found.filter(|addr| v6.is_none_or(|v6| addr.is_ipv6() == v6)).collect();
-        if found.is_empty() { Err(TransportError::NotFound) } else { Ok(found) }
-    }
+/// Reads `/ip4` or `/ip6`, then `/tcp`, then perhaps `/p2p/…`. Names have been resolved before.
+pub(crate) fn socket_addr(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut parts = address.iter();
+    let (host, Protocol::Tcp(port)) = (parts.next()?, parts.next()?) else { return None };
+    let ip: IpAddr = match host {
+        Protocol::Ip4(ip) => ip.into(),
+        Protocol::Ip6(ip) => ip.into(),
+        _ => return None,
+    };
+    matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None)).then(|| SocketAddr::new(ip, port))
 }
 
 /// A socket's address as libp2p writes it.
@@ -86,20 +58,11 @@ mod tests {
     fn addresses_go_both_ways() {
         for text in ["/ip4/127.0.0.1/tcp/80", "/ip6/::1/tcp/4001"] {
             let address: Multiaddr = text.parse().unwrap();
-            let Some(Target::Socket(addr)) = Target::read(&address) else { panic!("{text}") };
-            assert_eq!(multiaddr(addr), address);
+            assert_eq!(multiaddr(socket_addr(&address).unwrap()), address);
         }
-        for text in ["/ip4/127.0.0.1/udp/80", "/ip4/127.0.0.1", "/ip4/127.0.0.1/tcp/80/ws"] {
-            assert_eq!(Target::read(&text.parse().unwrap()), None, "{text}");
+        for text in ["/ip4/127.0.0.1/udp/80", "/ip4/127.0.0.1", "/ip4/127.0.0.1/tcp/80/ws", "/dns/a/tcp/1"] {
+            assert_eq!(socket_addr(&text.parse().unwrap()), None, "{text}");
         }
-    }
-
-    #[test]
-    fn names_are_looked_up_by_family() {
-        let target = |text: &str| Target::read(&text.parse().unwrap()).unwrap();
-        let v4 = target("/dns4/localhost/tcp/1").resolve().unwrap();
-        assert!(v4.iter().all(SocketAddr::is_ipv4));
-        assert_eq!(target("/dns/no-such-name.invalid/tcp/1").resolve(), Err(TransportError::NotFound));
     }
 
     #[test]

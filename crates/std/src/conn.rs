@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use sanswarm::{ConnId, Event, HandlerId, Hangup, Instant, Link, OpenId, RecvBuf, Refusal, SendBuf, StreamId, ToLink};
+use sanswarm::{ConnId, Event, Hangup, Instant, Link, OpenId, RecvBuf, Refusal, SendBuf, StreamId, ToLink};
 
 use crate::{
     LinkStats, Stream,
@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) stop: bool,
     /// Nothing can be sent any more: what was to be sent is lost.
     pub(crate) broken: bool,
+    /// Bytes were left over when it broke.
+    pub(crate) unsent: bool,
     /// The threads are gone: nobody drives the link.
     pub(crate) dead: bool,
     /// What was last done about the socket.
@@ -93,7 +95,7 @@ pub(crate) struct Wait {
 }
 
 /// Streams that have come about under the lock and are handed over after it.
-pub(crate) type Fresh = Vec<(Stream, Option<OpenId>, Option<HandlerId>)>;
+pub(crate) type Fresh = Vec<(Stream, Option<OpenId>)>;
 
 pub(crate) type Guard<'a> = MutexGuard<'a, Inner>;
 
@@ -108,6 +110,7 @@ impl Conn {
             reader_waits: false,
             stop: false,
             broken: false,
+            unsent: false,
             dead: false,
             hung_up: Hangup::No,
             told_end: false,
@@ -171,11 +174,11 @@ impl Conn {
 
     fn handle_event(self: &Arc<Self>, inner: &mut Inner, event: Event, fresh: &mut Fresh) {
         match event {
-            Event::Opened { handler, request, stream, protocol, peer } => {
+            Event::Opened { request, stream, protocol, peer, .. } => {
                 let slot = Slot::default();
                 let wait = slot.wait.clone();
                 inner.slots.insert(stream, slot);
-                fresh.push((Stream::new(self.clone(), stream, wait, protocol, peer), request, handler));
+                fresh.push((Stream::new(self.clone(), stream, wait, protocol, peer), request));
             }
             Event::OpenFailed { request, error } => self.shared.answer_open(request, error),
             Event::Readable { stream } | Event::Finished { stream } => {
@@ -200,15 +203,13 @@ impl Conn {
     /// Hands new streams to who asked for them, or to their handlers. Not under the lock: a stream that nobody takes is
     /// dropped, which takes the lock.
     pub(crate) fn hand_over(&self, fresh: &mut Fresh) {
-        for (stream, request, handler) in fresh.drain(..) {
+        for (stream, request) in fresh.drain(..) {
             if let Some(request) = request {
                 self.shared.answer_stream(request, stream);
-            } else if let Some(handler) = handler {
-                if self.is_admitted() {
-                    self.shared.serve(stream, handler);
-                } else {
-                    self.shared.command(Command::Inbound { stream, handler });
-                }
+            } else if self.is_admitted() {
+                self.shared.serve(stream);
+            } else {
+                self.shared.command(Command::Inbound { stream });
             }
         }
     }
@@ -340,13 +341,14 @@ impl Conn {
         }
         self.pump(&mut inner, &mut fresh);
         inner.dead = true;
+        let cut = inner.unsent || !inner.send.is_empty();
         inner.send = SendBuf::default();
         inner.recv = None;
         inner.socket = None;
         inner.slots.values().for_each(|slot| slot.wait.wake());
         drop(inner);
         self.hand_over(&mut fresh);
-        self.shared.command(Command::Ended { conn: self.id });
+        self.shared.command(Command::Ended { conn: self.id, cut });
     }
 
     pub(crate) fn stats(&self) -> LinkStats {

@@ -1,11 +1,8 @@
 //! The thread of the control: orders and facts in, actions out.
 
-use core::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use core::time::Duration;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::TcpStream,
     sync::{
         Arc,
@@ -14,20 +11,29 @@ use std::{
 };
 
 use sanswarm::{
-    Action, ConnId, Control, Deadline, Event, HandlerId, IdentifyError, Info, Instant, Link, Multiaddr, OpenId,
-    OpenStreamError, PeerId, PingError, TransportError,
+    Action, CloseRule, Config, ConnId, Control, Deadline, Event, HandlerId, IdentifyError, Info, Instant, Link,
+    Multiaddr, OpenId, OpenStreamError, PeerId, PingError, TransportError,
 };
 
 use crate::{
-    ListenError,
+    ListenError, NameServers,
     accept::Acceptor,
-    address::{Target, multiaddr, secret, transport_error},
+    address::{multiaddr, secret, socket_addr, transport_error},
     conn::Conn,
     dial::{self, DIALS_MAX},
+    handlers::Scope,
+    listeners::Listeners,
+    names::Resolver,
     shared::{Command, Shared},
     threads::Kind,
     write,
 };
+
+/// How long goodbyes may take at the end of a node, whatever the time of one connection is.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How much longer than the connections' own time for goodbyes we wait for them.
+const SLACK: Duration = Duration::from_millis(250);
 
 /// Those who wait for something about a peer.
 type Waiters<T> = BTreeMap<PeerId, Vec<SyncSender<T>>>;
@@ -38,16 +44,14 @@ type Listened = Result<Multiaddr, ListenError>;
 pub(crate) struct Steering {
     control: Control,
     shared: Arc<Shared>,
-    /// How long one attempt to connect may take.
-    attempt: Duration,
+    resolver: Resolver,
+    times: Times,
     conns: BTreeMap<ConnId, Arc<Conn>>,
-    /// Sockets that connect; the flag tells their thread to give up.
-    dials: BTreeMap<ConnId, Arc<AtomicBool>>,
     connects: BTreeMap<OpenId, SyncSender<Result<ConnId, OpenStreamError>>>,
     listens: BTreeMap<Multiaddr, SyncSender<Listened>>,
     /// Answers to give when the events that belong to them have been told.
     listened: Vec<(SyncSender<Listened>, Listened)>,
-    acceptors: Vec<Acceptor>,
+    listeners: Listeners,
     handlers: BTreeMap<u64, HandlerId>,
     pings: Waiters<Result<Duration, PingError>>,
     identifies: Waiters<Result<Info, IdentifyError>>,
@@ -56,25 +60,52 @@ pub(crate) struct Steering {
     shutdown: Option<Shutdown>,
 }
 
+/// What of the configuration is ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// How long one attempt to connect may take.
+    attempt: Duration,
+    /// How long the name service may take.
+    resolve: Duration,
+    /// How long goodbyes may take.
+    goodbye: Duration,
+    /// How long a ping may take.
+    pub(crate) ping: Duration,
+}
+
+impl Times {
+    pub(crate) fn of(config: &Config) -> Self {
+        let Config { swarm, connection, ping_timeout, .. } = config;
+        let goodbye = connection.close_timeout.min(GOODBYE) + SLACK;
+        Self { attempt: swarm.attempt, resolve: swarm.resolve, goodbye, ping: *ping_timeout }
+    }
+}
+
 struct Shutdown {
-    /// `None` once what was left has been cut.
+    /// When those are cut that never became ready. `None` once that has been done.
+    deadline: Option<Instant>,
+    /// When what is left ends without a goodbye. `None` once that has been done.
     until: Option<Instant>,
     replies: Vec<SyncSender<usize>>,
-    cut: usize,
+    /// Connections that were in use when time was up, or have not sent all.
+    cut: BTreeSet<ConnId>,
+    /// The control says that it is over.
+    is_over: bool,
 }
 
 impl Steering {
-    pub(crate) fn new(control: Control, shared: Arc<Shared>, attempt: Duration) -> Self {
+    pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, times: Times) -> Self {
+        control.set_resolves(true);
         Self {
             control,
+            resolver: Resolver::new(shared.threads.clone(), servers, times.resolve),
+            times,
             shared,
-            attempt,
             conns: BTreeMap::new(),
-            dials: BTreeMap::new(),
             connects: BTreeMap::new(),
             listens: BTreeMap::new(),
             listened: Vec::new(),
-            acceptors: Vec::new(),
+            listeners: Listeners::default(),
             handlers: BTreeMap::new(),
             pings: BTreeMap::new(),
             identifies: BTreeMap::new(),
@@ -86,9 +117,10 @@ impl Steering {
     /// Runs until the node is shut down and its last connection has ended.
     pub(crate) fn run(mut self, commands: Receiver<Command>) {
         loop {
-            let until = self.shutdown.as_ref().and_then(|shutdown| shutdown.until);
+            let until = self.shutdown.as_ref().and_then(|shutdown| shutdown.deadline.or(shutdown.until));
             let until = until.map(|at| Deadline { at, why: "shutdown" });
-            let command = match Deadline::sooner(self.control.poll_timeout(), until) {
+            let look = self.listeners.interfaces.look_at.map(|at| Deadline { at, why: "interfaces" });
+            let command = match Deadline::sooner(self.control.poll_timeout(), Deadline::sooner(until, look)) {
                 Some(deadline) => commands.recv_timeout(self.shared.clock.until(deadline.at)),
                 None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -100,6 +132,9 @@ impl Steering {
             let now = self.now();
             if self.control.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
                 self.control.handle_timeout(now);
+            }
+            if self.listeners.interfaces.look_at.is_some_and(|at| at <= now) {
+                self.listeners.look(now, &mut self.control);
             }
             self.drain();
             if self.is_over() {
@@ -136,20 +171,23 @@ impl Steering {
                 self.accepted(now, socket);
                 drop(done);
             }
-            Command::SetHandler { handler, protocols, run, done } => {
-                let id = self.control.set_stream_handler(protocols);
-                self.shared.set_handler(id, run);
-                self.handlers.insert(handler, id);
+            Command::Unlisten { address, reply } => match self.listeners.expect_end(&address, reply) {
+                Ok(()) => drop(self.control.unlisten(&address)),
+                Err(reply) => drop(reply.send(false)),
+            },
+            Command::Unlistened { wanted } => self.listeners.ended(now, &wanted, &mut self.control),
+            Command::SetHandler { handler, scope, gone, done } => {
+                self.set_handler(handler, scope, &gone);
+                drop(done);
+            }
+            Command::RemoveHandler { handler, done } => {
+                if let Some(id) = self.handlers.remove(&handler) {
+                    self.control.remove_stream_handler(id);
+                }
                 self.drain();
                 drop(done);
             }
-            Command::RemoveHandler { handler, reply } => {
-                let removed = self.handlers.remove(&handler).is_some_and(|id| {
-                    self.shared.remove_handler(id);
-                    self.control.remove_stream_handler(id)
-                });
-                let _ = reply.send(removed);
-            }
+            Command::Call(call) => call(&mut self.control, now),
             Command::Ping { peer, reply } => {
                 if self.control.ping(&peer) {
                     self.pings.entry(peer).or_default().push(reply);
@@ -169,14 +207,32 @@ impl Steering {
                 self.control.handle_control(now, conn.id, message);
                 conn.handled();
             }
-            Command::Inbound { stream, handler } => {
+            Command::Resolved { resolve, result } => self.control.handle_resolved(now, resolve, result),
+            Command::Inbound { stream } => {
                 if self.conns.get(&stream.id().conn).is_some_and(|conn| conn.is_admitted()) {
-                    self.shared.serve(stream, handler);
+                    self.shared.serve(stream);
                 }
             }
-            Command::Ended { conn } => drop(self.conns.remove(&conn)),
+            Command::Ended { conn, cut } => self.ended(conn, cut),
             // The node is shutting down: who waits sees it.
             Command::Open { .. } | Command::Connect { .. } | Command::Listen { .. } | Command::Accepted { .. } => {}
+        }
+    }
+
+    fn set_handler(&mut self, handler: u64, scope: Scope, gone: &[u64]) {
+        let id = match scope {
+            Scope::Names(protocols) => self.control.set_stream_handler(protocols),
+            Scope::Where(accepts) => self.control.set_stream_handler_where(move |name| accepts(name)),
+        };
+        self.handlers.insert(handler, id);
+        self.handlers.retain(|handler, _| !gone.contains(handler));
+        self.drain();
+    }
+
+    fn ended(&mut self, conn: ConnId, cut: bool) {
+        self.conns.remove(&conn);
+        if let Some(shutdown) = self.shutdown.as_mut().filter(|_| cut) {
+            shutdown.cut.insert(conn);
         }
     }
 
@@ -193,7 +249,6 @@ impl Steering {
     }
 
     fn dialed(&mut self, now: Instant, conn: ConnId, result: Result<TcpStream, TransportError>) {
-        self.dials.remove(&conn);
         match result.and_then(|socket| Ok((socket, secret().map_err(|_| TransportError::Other(0))?))) {
             Ok((socket, secret)) => {
                 if let Some(link) = self.control.handle_dialed(now, conn, secret) {
@@ -224,25 +279,39 @@ impl Steering {
     }
 
     fn shut_down(&mut self, now: Instant, deadline: Duration, reply: SyncSender<usize>) {
+        let (end, until) = (now + deadline, now + deadline + self.times.goodbye);
         if let Some(shutdown) = &mut self.shutdown {
+            shutdown.deadline = shutdown.deadline.map(|at| at.min(end));
+            shutdown.until = shutdown.until.map(|at| at.min(until));
             shutdown.replies.push(reply);
             return;
         }
-        self.acceptors.iter().for_each(Acceptor::stop);
-        self.control.close_all(now);
-        self.shutdown = Some(Shutdown { until: Some(now + deadline), replies: vec![reply], cut: 0 });
+        let (replies, cut) = (vec![reply], BTreeSet::new());
+        self.shutdown = Some(Shutdown { deadline: Some(end), until: Some(until), replies, cut, is_over: false });
+        self.listeners.stop_all();
+        self.control.shutdown(now, deadline);
+        if deadline.is_zero() {
+            self.control.handle_timeout(now);
+        }
+        // Those that wait for a dial get its report; those that wait for an agreement, which may never come, do so in vain.
+        self.drain();
+        self.shared.close();
     }
 
     /// Whether a shutdown has come to its end. Cuts what is left at its deadline.
     fn is_over(&mut self) -> bool {
         let now = self.now();
         let Some(shutdown) = &mut self.shutdown else { return false };
+        if shutdown.deadline.is_some_and(|at| at <= now) {
+            shutdown.deadline = None;
+            self.conns.values().filter(|conn| !conn.is_admitted()).for_each(|conn| conn.cut());
+        }
         if !self.conns.is_empty() && shutdown.until.is_some_and(|at| at <= now) {
             shutdown.until = None;
-            shutdown.cut = self.conns.len();
+            shutdown.cut.extend(self.conns.keys());
             self.conns.values().for_each(|conn| conn.cut());
         }
-        self.conns.is_empty()
+        self.conns.is_empty() && (shutdown.is_over || shutdown.until.is_none())
     }
 
     // ---- what the control says
@@ -296,56 +365,61 @@ impl Steering {
             // The result of the other ping follows.
             Event::Ping { result: Err(PingError::Busy), .. } => {}
             Event::Ping { peer, result, .. } => answer(&mut self.pings, peer, result),
-            Event::Disconnected { peer, .. } if self.control.connections(peer).next().is_none() => {
-                self.unknown.remove(peer);
-                answer(&mut self.pings, peer, &Err(PingError::Closed));
-                answer(&mut self.identifies, peer, &Err(IdentifyError::Closed));
+            Event::ShutDown { .. } => {
+                if let Some(shutdown) = &mut self.shutdown {
+                    shutdown.is_over = true;
+                }
             }
+            Event::Disconnected { peer, conn, rule, .. } => self.disconnected(peer, *conn, *rule),
             _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, peer: &PeerId, conn: ConnId, rule: Option<CloseRule>) {
+        if let Some(shutdown) = self.shutdown.as_mut().filter(|_| rule == Some(CloseRule::Cut)) {
+            shutdown.cut.insert(conn);
+        }
+        if self.control.connections(peer).next().is_none() {
+            self.unknown.remove(peer);
+            answer(&mut self.pings, peer, &Err(PingError::Closed));
+            answer(&mut self.identifies, peer, &Err(IdentifyError::Closed));
         }
     }
 
     fn act(&mut self, action: Action) {
         match action {
             Action::Dial { conn, address } => self.dial(conn, address),
-            Action::Abandon { conn } | Action::Close { conn } => {
-                if let Some(abandoned) = self.dials.remove(&conn) {
-                    abandoned.store(true, Ordering::Relaxed);
-                }
+            Action::Resolve { resolve, question } => {
+                let shared = self.shared.clone();
+                let tell = move |result| shared.command(Command::Resolved { resolve, result });
+                self.resolver.ask(question, Box::new(tell));
             }
             Action::Listen { address } => self.listen(address),
+            Action::Unlisten { address } => self.listeners.stop(&address),
             _ => {}
         }
     }
 
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
-        let abandoned = Arc::<AtomicBool>::default();
-        self.dials.insert(conn, abandoned.clone());
-        let (shared, time) = (self.shared.clone(), self.attempt);
+        let (shared, time) = (self.shared.clone(), self.times.attempt);
         let run = move || {
-            let result = dial::connect(&address, time, &abandoned);
+            let result = dial::connect(&address, time);
             shared.command(Command::Dialed { conn, result });
         };
         if let Err(error) = self.shared.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {
-            self.dials.remove(&conn);
             let now = self.now();
             self.control.handle_dial_failed(now, conn, transport_error(&error));
         }
     }
 
     fn listen(&mut self, address: Multiaddr) {
-        let reply = self.listens.remove(&address);
-        let bound = match Target::read(&address) {
-            Some(Target::Socket(addr)) => Acceptor::start(addr, &self.shared).map_err(|error| transport_error(&error)),
-            _ => Err(TransportError::Unsupported),
+        let (reply, now) = (self.listens.remove(&address), self.now());
+        let bound = match socket_addr(&address) {
+            Some(addr) => Acceptor::start(address.clone(), addr, &self.shared).map_err(|error| transport_error(&error)),
+            None => Err(TransportError::Unsupported),
         };
         let answer = match bound {
-            Ok(acceptor) => {
-                let bound = multiaddr(acceptor.addr);
-                self.acceptors.push(acceptor);
-                self.control.handle_listening(bound.clone());
-                Ok(bound)
-            }
+            Ok(acceptor) => Ok(self.listeners.add(now, address, acceptor, &mut self.control)),
             Err(cause) => {
                 self.control.handle_listen_failed(address, cause);
                 Err(ListenError::System(cause))
@@ -362,12 +436,12 @@ impl Drop for Steering {
             conn.cut();
         }
         self.shared.end();
-        self.acceptors.iter().for_each(Acceptor::stop);
+        self.listeners.stop_all();
         while !self.shared.threads.wait(Kind::Accept, Some(Duration::from_millis(50))) {
-            self.acceptors.iter().for_each(Acceptor::stop);
+            self.listeners.stop_all();
         }
         if let Some(shutdown) = &mut self.shutdown {
-            let cut = shutdown.cut;
+            let cut = shutdown.cut.len();
             for reply in shutdown.replies.drain(..) {
                 let _ = reply.send(cut);
             }

@@ -12,11 +12,18 @@
 //!   socket: a peer that does not read stops who writes to it, and nobody else. A full socket does not stop reading.
 //! - Every wait ends when the stream, the connection or the node does; a [`Stream`] has timeouts beside.
 //! - What is idle takes no CPU, and no buffers. No thread wakes without a reason: bytes, a deadline, a call.
-//! - `/dns`, `/dns4` and `/dns6` are looked up by the system, on the thread that connects. Listening takes IP addresses.
+//! - Names in addresses are resolved before they are dialled, so that all their addresses are ranked. With the feature `dns`
+//!   hickory does it, on one thread, by the system's name servers or [those that are given](NameServers): `/dns`, `/dns4`,
+//!   `/dns6` and `/dnsaddr`. Without it the system does it, on a thread for each question, and knows nothing of `/dnsaddr`:
+//!   such an address fails as [unsupported](TransportError::Unsupported). Listening takes IP addresses.
+//! - Who listens on `/ip4/0.0.0.0/…` or `/ip6/::/…` is reached at each address of the host. [`Node::advertised`] tells which
+//!   these are, and identify tells peers, those of loopback only to peers on this host. While such an address is listened on
+//!   the interfaces are looked at every 10 seconds; peers are told what has changed. A socket of IPv6 takes no IPv4, so that
+//!   both can have one port.
 //!
 //! # Limits
 //!
-//! Beside those of [`Config`]: [`HANDLERS_MAX`] inbound streams handled at once, 256 threads that connect, 256 events kept
+//! Beside those of [`Config`]: [`HANDLERS_MAX`] inbound streams handled at once, 256 threads that connect, 256 names asked for, 256 events kept
 //! for each [`Events`]. A connection has at most two send buffers of 128 KiB and one receive buffer of 66 KiB, and the
 //! windows of its streams.
 //!
@@ -35,13 +42,21 @@
 
 mod accept;
 mod address;
+mod book;
 mod clock;
 mod conn;
 mod control;
 mod dial;
+#[cfg(feature = "dns")]
+mod dns;
 mod error;
 mod events;
+mod handlers;
+mod interfaces;
+mod listeners;
+mod names;
 mod node;
+mod policy;
 #[cfg(feature = "poll")]
 pub mod poll;
 mod read;
@@ -52,10 +67,14 @@ mod write;
 
 pub use error::{ListenError, StartError};
 pub use events::Events;
-pub use node::{HANDLERS_MAX, Handler, LinkStats, Node, new_config};
+pub use handlers::Handler;
+pub use names::NameServers;
+pub use node::{HANDLERS_MAX, LinkStats, Node, new_config};
+pub use policy::Keep;
 pub use sanswarm as core;
 pub use sanswarm::{
-    Bytes, Config, ConnId, Event, IdentifyError, Info, Keypair, Multiaddr, Open, OpenStreamError, PeerId, PeerInfo,
-    PingError, ProtocolName, Protocols, ReadError, Refusal, StreamId, TransportError, WriteError,
+    Bytes, CloseRule, Config, ConnId, Denied, Event, Gate, IdentifyError, Info, Keypair, Known, Multiaddr, Open,
+    OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, ReadError, Refusal, SnapshotError,
+    Source, StreamId, Subject, TransportError, Visit, WriteError,
 };
 pub use stream::Stream;

@@ -1,23 +1,21 @@
 //! The handle of a node.
 
-use core::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use core::time::Duration;
 use std::sync::{Arc, mpsc::RecvTimeoutError};
 
 use sanswarm::{
-    CloseReason, Config, ConnId, Control, IdentifyError, Info, Keypair, Multiaddr, Open, OpenStreamError, PeerId,
-    PeerInfo, PingError, Protocols,
+    CloseReason, Config, ConnId, Control, IdentifyError, Info, Instant, Keypair, Multiaddr, Open, OpenStreamError,
+    PeerId, PeerInfo, PingError, ProtocolName, Protocols,
 };
 
 use crate::{
-    Events, ListenError, StartError, Stream,
+    Events, Handler, ListenError, NameServers, StartError, Stream,
     address::{secret, transport_error},
     clock::unix_seconds,
-    control::Steering,
-    shared::{Command, Shared},
-    threads::Kind,
+    control::{Steering, Times},
+    handlers::Scope,
+    shared::{Command, Run, Shared},
+    threads::{Kind, lock},
 };
 
 /// Inbound streams of a node that are handled at once, each on its own thread. More are reset. Stops: threads as a
@@ -36,12 +34,7 @@ pub struct Node {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    next_handler: AtomicU64,
 }
-
-/// Names a stream handler, to remove it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Handler(u64);
 
 /// Counts of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,16 +54,24 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn new(mut config: Config) -> Result<Self, StartError> {
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        Self::with_name_servers(config, NameServers::System)
+    }
+
+    /// Starts a node that asks these servers about the names in addresses.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, StartError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
-        let (attempt, ping_timeout) = (config.swarm.attempt, config.ping_timeout);
+        let times = Times::of(&config);
         let control = Control::new(config).map_err(StartError::Signing)?;
-        let (shared, commands) = Shared::new(control.id(), HANDLERS_MAX, ping_timeout);
-        let steering = Steering::new(control, shared.clone(), attempt);
+        let (shared, commands) = Shared::new(control.id(), HANDLERS_MAX, times.ping);
+        let steering = Steering::new(control, shared.clone(), servers, times);
         let run = move || steering.run(commands);
         let started = shared.threads.spawn(Kind::Ours, "sanswarm-control", usize::MAX, run);
         started.map_err(|error| StartError::System(transport_error(&error)))?;
-        Ok(Self { handle: Arc::new(Handle { shared, next_handler: AtomicU64::new(0) }) })
+        Ok(Self { handle: Arc::new(Handle { shared }) })
     }
 
     /// Starts a node with a new Ed25519 identity and the default configuration.
@@ -86,12 +87,19 @@ impl Node {
         self.shared().id
     }
 
-    /// Listens on an address, and returns the one that was bound, without the peer id. `/dns…` cannot be listened on.
+    /// Listens on an address, and returns the one that was bound, without the peer id. `/dns…` cannot be listened on. What
+    /// others can dial of an address of all interfaces, [`advertised`](Self::advertised) tells.
     ///
     /// # Errors
     /// [`ListenError`].
     pub fn listen(&self, address: Multiaddr) -> Result<Multiaddr, ListenError> {
         self.shared().ask(|reply| Command::Listen { address, reply }).unwrap_or(Err(ListenError::Ended))
+    }
+
+    /// Listens no more on an address: the one that [`listen`](Self::listen) was given, or the one that it returned.
+    /// Connections that it has accepted stay. Returns whether there was such a listener; then its port is free again.
+    pub fn unlisten(&self, address: Multiaddr) -> bool {
+        self.shared().ask(|reply| Command::Unlisten { address, reply }).unwrap_or(false)
     }
 
     /// Opens a stream to a peer for the first of `protocols` that it speaks; connects first where there is no
@@ -107,7 +115,8 @@ impl Node {
         self.open_stream_with(protocols, peer, Open::Wait)
     }
 
-    /// As [`open_stream`](Self::open_stream), with a say in whether payload may go before the agreement.
+    /// As [`open_stream`](Self::open_stream), with a say in whether payload may go before the agreement, and in whether a
+    /// name is offered that the peer does not list.
     ///
     /// # Errors
     /// [`OpenStreamError`].
@@ -131,22 +140,45 @@ impl Node {
     }
 
     /// Handles inbound streams of `protocols` from now on, each on a thread of its own, [`HANDLERS_MAX`] at once. A name
-    /// that had a handler has the new one; connected peers are told what has changed.
+    /// that had a handler has the new one; what the old one has begun goes on. Connected peers are told what has changed.
     pub fn set_stream_handler(
         &self,
         protocols: impl Into<Protocols>,
         handler: impl Fn(Stream) + Send + Sync + 'static,
     ) -> Handler {
-        let id = self.handle.next_handler.fetch_add(1, Ordering::Relaxed);
-        let (protocols, run) = (protocols.into(), Arc::new(handler));
-        // Comes back when it is done.
-        let _ = self.shared().ask(|done| Command::SetHandler { handler: id, protocols, run, done });
-        Handler(id)
+        self.set_handler(Scope::Names(protocols.into()), Arc::new(handler))
     }
 
-    /// Takes a handler away: streams of its protocols are refused from now on. Returns whether it was there.
+    /// Handles inbound streams of all protocols that `accepts` accepts and that have no handler of their own. Of several
+    /// such handlers the one that was set first is asked first. `accepts` must not block; peers are not told of these
+    /// names, since they are no list.
+    pub fn set_stream_handler_where(
+        &self,
+        accepts: impl Fn(&ProtocolName) -> bool + Send + Sync + 'static,
+        handler: impl Fn(Stream) + Send + Sync + 'static,
+    ) -> Handler {
+        self.set_handler(Scope::Where(Arc::new(accepts)), Arc::new(handler))
+    }
+
+    fn set_handler(&self, scope: Scope, run: Run) -> Handler {
+        let mut handlers = lock(&self.shared().handlers);
+        let (handler, replaced) = handlers.set(&scope, run);
+        let mut gone: Vec<_> = replaced.iter().map(|(id, _)| *id).filter(|id| !handlers.has(*id)).collect();
+        gone.dedup();
+        // Under the lock, so that the table and the control agree on who was last.
+        let done = self.shared().order(|done| Command::SetHandler { handler: handler.0, scope, gone, done });
+        drop(handlers);
+        drop(replaced); // The user's code: dropped without the lock.
+        let _ = done.recv();
+        handler
+    }
+
+    /// Takes a handler away: streams of its protocols are refused from now on; what it has begun goes on. Returns whether
+    /// it was there, which one is no more once each of its names has a new one.
     pub fn remove_stream_handler(&self, handler: Handler) -> bool {
-        self.shared().ask(|reply| Command::RemoveHandler { handler: handler.0, reply }).unwrap_or(false)
+        let removed = lock(&self.shared().handlers).remove(handler);
+        let _ = self.shared().ask(|done| Command::RemoveHandler { handler: handler.0, done });
+        !removed.is_empty()
     }
 
     /// Pings a connected peer and returns the round-trip time. If a ping is under way, its result is the answer.
@@ -187,18 +219,36 @@ impl Node {
         self.shared().ask(|reply| Command::Disconnect { peer, reply }).unwrap_or(0)
     }
 
-    /// Stops listening, closes all connections in good order, cuts those that have not ended after `deadline`, and
-    /// returns how many those were. Then all threads of the node have ended, but for those of the user: stream handlers
-    /// and attempts to connect are waited for until `deadline` only.
+    /// Ends the node in good order: its listeners and what waits for an answer at once, connections without a stream with
+    /// a goodbye, those in use when their last stream has ended. After `deadline` the others are cut, with a goodbye
+    /// that takes a second at most. Returns how many connections were cut:
+    /// they were in use, or had not sent all. What is asked from now on is answered with an error; handlers are dropped.
+    ///
+    /// Then all threads of the node have ended, but for those of the user: stream handlers, attempts to connect and
+    /// questions to the system are waited for until `deadline` only.
     pub fn shutdown(&self, deadline: Duration) -> usize {
         let shared = self.shared();
         let until = shared.clock.now() + deadline;
         let cut = shared.ask(|reply| Command::Shutdown { deadline, reply }).unwrap_or(0);
         shared.threads.wait(Kind::Ours, None);
-        for kind in [Kind::Handler, Kind::Dial] {
-            shared.threads.wait(kind, Some(shared.clock.until(until)));
+        for kind in Kind::OTHERS {
+            shared.threads.wait(*kind, Some(shared.clock.until(until)));
         }
         cut
+    }
+
+    // ---- within
+
+    /// Does something where the control is. `None`: the node has ended.
+    pub(crate) fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Control, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.shared().ask(|reply| Command::Call(Box::new(move |control, now| drop(reply.send(call(control, now))))))
+    }
+
+    pub(crate) fn shared_arc(&self) -> Arc<Shared> {
+        self.handle.shared.clone()
     }
 
     fn shared(&self) -> &Shared {
@@ -208,8 +258,7 @@ impl Node {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // The connection's own timeout for its goodbye ends sooner than this.
-        let deadline = Duration::from_secs(5);
+        let deadline = Duration::ZERO;
         drop(self.shared.order(|reply| Command::Shutdown { deadline, reply }));
     }
 }

@@ -11,8 +11,8 @@ use std::{
 };
 
 use sanswarm::{
-    ConnId, HandlerId, IdentifyError, Info, Multiaddr, Open, OpenId, OpenStreamError, PeerId, PeerInfo, PingError,
-    Protocols, ToControl, TransportError,
+    Answer, ConnId, Control, IdentifyError, Info, Instant, Multiaddr, Open, OpenId, OpenStreamError, PeerId, PeerInfo,
+    PingError, Protocols, ResolveId, ToControl, TransportError,
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     clock::Clock,
     conn::Conn,
     events::Hub,
+    handlers::{Handlers, Scope},
     threads::{Kind, Threads, lock},
 };
 
@@ -41,8 +42,11 @@ pub(crate) struct Shared {
     commands: Sender<Command>,
     /// Who waits for a stream.
     requests: Mutex<BTreeMap<OpenId, SyncSender<Opened>>>,
-    handlers: Mutex<BTreeMap<HandlerId, Run>>,
+    pub(crate) handlers: Mutex<Handlers<Run>>,
 }
+
+/// What a handle does where the control is.
+pub(crate) type Call = Box<dyn FnOnce(&mut Control, Instant) + Send>;
 
 /// An order to the control, or a fact. Whoever waits for an answer sees its sender dropped when the node has ended.
 pub(crate) enum Command {
@@ -60,16 +64,23 @@ pub(crate) enum Command {
         address: Multiaddr,
         reply: SyncSender<Result<Multiaddr, ListenError>>,
     },
+    Unlisten {
+        address: Multiaddr,
+        reply: SyncSender<bool>,
+    },
     SetHandler {
         handler: u64,
-        protocols: Protocols,
-        run: Run,
+        scope: Scope,
+        /// Those that have no name left.
+        gone: Vec<u64>,
         done: SyncSender<()>,
     },
     RemoveHandler {
         handler: u64,
-        reply: SyncSender<bool>,
+        done: SyncSender<()>,
     },
+    /// Something that is done where the control is, and answered by itself.
+    Call(Call),
     Ping {
         peer: PeerId,
         reply: SyncSender<Result<Duration, PingError>>,
@@ -103,13 +114,22 @@ pub(crate) enum Command {
         conn: Arc<Conn>,
         message: ToControl,
     },
+    Resolved {
+        resolve: ResolveId,
+        result: Result<Answer, TransportError>,
+    },
+    /// The thread of a listener has ended, and its socket is closed.
+    Unlistened {
+        wanted: Multiaddr,
+    },
     /// A stream that came before the control let its connection in.
     Inbound {
         stream: Stream,
-        handler: HandlerId,
     },
+    /// The threads of a connection have ended, and left bytes unsent if it was `cut`.
     Ended {
         conn: ConnId,
+        cut: bool,
     },
 }
 
@@ -169,27 +189,24 @@ impl Shared {
 
     /// Runs the handler of an inbound stream on a thread of its own. Without a handler or a thread the stream is
     /// dropped, and so reset; therefore not under the lock of a connection.
-    pub(crate) fn serve(&self, stream: Stream, handler: HandlerId) {
-        let run = lock(&self.handlers).get(&handler).cloned();
-        if let Some(run) = run {
+    pub(crate) fn serve(&self, stream: Stream) {
+        let candidates = lock(&self.handlers).of(stream.protocol());
+        if let Some(run) = candidates.choose(stream.protocol()) {
             let _ = self.threads.spawn(Kind::Handler, "sanswarm-stream", self.handlers_max, move || run(stream));
         }
     }
 
-    pub(crate) fn set_handler(&self, handler: HandlerId, run: Run) {
-        lock(&self.handlers).insert(handler, run);
-    }
-
-    pub(crate) fn remove_handler(&self, handler: HandlerId) {
-        // Dropped after the lock: it is the user's.
-        let _run = lock(&self.handlers).remove(&handler);
+    /// The node begins to end: those who wait for a stream wait in vain, and no new stream of a peer's is handled.
+    pub(crate) fn close(&self) {
+        // Dropped after the lock: they are the user's.
+        let _requests = core::mem::take(&mut *lock(&self.requests));
+        let _handlers = core::mem::take(&mut *lock(&self.handlers));
     }
 
     /// The control has ended: nobody is kept waiting, and nothing of the user's is kept.
     pub(crate) fn end(&self) {
         self.hub.end();
-        let _requests = core::mem::take(&mut *lock(&self.requests));
-        let _handlers = core::mem::take(&mut *lock(&self.handlers));
+        self.close();
     }
 }
 

@@ -21,12 +21,28 @@ pub(crate) enum Kind {
     Dial,
     /// Runs a stream handler of the user.
     Handler,
+    /// Asks the system for a name; it decides how long that takes.
+    #[cfg(not(feature = "dns"))]
+    Name,
 }
+
+impl Kind {
+    /// Those that end when the user or the system lets them.
+    pub(crate) const OTHERS: &[Self] = &[
+        Self::Handler,
+        Self::Dial,
+        #[cfg(not(feature = "dns"))]
+        Self::Name,
+    ];
+}
+
+/// How many kinds there are.
+const KINDS: usize = 5;
 
 /// How many threads of each kind there are.
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
-    counts: Mutex<[usize; 4]>,
+    counts: Mutex<[usize; KINDS]>,
     changed: Condvar,
 }
 
@@ -77,7 +93,7 @@ impl Threads {
 
     /// Waits until no thread of this kind is left, for at most `time` (`None`: without end). Returns whether that is so.
     pub(crate) fn wait(&self, kind: Kind, time: Option<Duration>) -> bool {
-        let some_left = |counts: &mut [usize; 4]| counts[kind as usize] > 0;
+        let some_left = |counts: &mut [usize; KINDS]| counts[kind as usize] > 0;
         let counts = lock(&self.counts);
         match time {
             Some(time) => {

@@ -57,7 +57,9 @@ fn write(conn: &Arc<Conn>, socket: &TcpStream) {
             drop(inner);
             conn.hand_over(&mut fresh);
             if !send(conn, socket, &out) {
-                conn.lock().broken = true;
+                let mut inner = conn.lock();
+                (inner.broken, inner.unsent) = (true, true);
+                drop(inner);
                 let _ = socket.shutdown(Shutdown::Both); // The read thread sees what has arrived, and then the end.
             }
             out.clear();

@@ -53,7 +53,7 @@ fn idle_costs_nothing_and_shutdown_leaves_nothing() {
     assert!(cpu <= 1, "{cpu} ticks of CPU time");
     assert!(switched <= 5, "{switched} wake-ups");
 
-    assert_eq!(bob.shutdown(2 * SECOND), 0);
+    assert_eq!(bob.shutdown(Duration::from_millis(200)), 20, "each has a stream");
     for node in &others[10..] {
         assert_eq!(node.shutdown(2 * SECOND), 0);
     }

@@ -152,6 +152,13 @@ pub(crate) fn is_tcp(address: &Multiaddr) -> bool {
         && matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
 }
 
+/// Whether this is a place in memory and perhaps a peer, and nothing else.
+pub(crate) fn is_memory(address: &Multiaddr) -> bool {
+    let mut parts = address.iter();
+    matches!(parts.next(), Some(Protocol::Memory(_)))
+        && matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Who may become a connection, and who may stay one: limits, lists, the gate.
 
 use core::{net::IpAddr, time::Duration};
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
@@ -12,6 +12,7 @@ use crate::{
     address::{host, reach},
     connection::Pending,
     gate::prefix,
+    hashes::Hashes,
 };
 
 /// What a connection that is not ready counts against [`Limits::memory`]: its buffers and its handshake.
@@ -30,9 +31,21 @@ pub(crate) struct Counts {
     pub(crate) inbound: usize,
     /// Bytes of all connections.
     pub(crate) memory: u64,
-    /// Accepted connections, ready or not, by the network that they come from.
-    prefixes: BTreeMap<IpAddr, usize>,
+    /// The networks that accepted connections come from, or have come from just now.
+    networks: HashMap<IpAddr, Network, Hashes>,
+    /// Those that no connection is from any more, by when their rate is forgotten: a second after their last accept at the
+    /// latest, so that there are not many.
+    quiet: BTreeSet<(Instant, IpAddr)>,
     /// When the next accept would come if they came evenly, at the rate that is allowed.
+    next_accept: Instant,
+}
+
+/// What is counted of one network.
+#[derive(Debug, Default)]
+struct Network {
+    /// Its accepted connections, ready or not.
+    conns: usize,
+    /// As of all.
     next_accept: Instant,
 }
 
@@ -44,18 +57,34 @@ fn network(remote: &Multiaddr) -> Option<IpAddr> {
 }
 
 impl Counts {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { networks: HashMap::with_hasher(Hashes::new(seed)), ..Self::default() }
+    }
+
     fn check_accept(&self, now: Instant, remote: &Multiaddr, limits: &Limits) -> Result<(), Denied> {
-        let of_prefix = network(remote).and_then(|net| self.prefixes.get(&net)).copied();
-        check("inbound_per_prefix", of_prefix.unwrap_or(0), limits.inbound_per_prefix)?;
-        let rate = limits.accepts_per_second;
-        // A second's worth may come at once.
-        let is_early = self.next_accept.since(now) > Duration::from_secs(1).saturating_sub(interval(rate));
-        if rate == 0 || is_early { Err(Denied::Limit { name: "accepts_per_second", value: rate }) } else { Ok(()) }
+        if let Some(net) = network(remote) {
+            let (conns, next) = self.networks.get(&net).map_or((0, now), |net| (net.conns, net.next_accept));
+            check("inbound_per_prefix", conns, limits.inbound_per_prefix)?;
+            check_rate("accepts_per_prefix", now, next, limits.accepts_per_prefix)?;
+        }
+        check_rate("accepts_per_second", now, self.next_accept, limits.accepts_per_second)
     }
 
     pub(crate) fn accepted(&mut self, now: Instant, remote: &Multiaddr, limits: &Limits) {
-        if let Some(net) = network(remote) {
-            *self.prefixes.entry(net).or_default() += 1;
+        // Two a call, where a call adds one at most.
+        for _ in 0..2 {
+            if let Some((_, net)) = self.quiet.first().copied().filter(|(at, _)| *at <= now) {
+                self.quiet.pop_first();
+                self.networks.remove(&net);
+            }
+        }
+        if let Some(ip) = network(remote) {
+            let net = self.networks.entry(ip).or_default();
+            if net.conns == 0 {
+                self.quiet.remove(&(net.next_accept, ip));
+            }
+            net.conns += 1;
+            net.next_accept = net.next_accept.max(now) + interval(limits.accepts_per_prefix);
         }
         self.next_accept = self.next_accept.max(now) + interval(limits.accepts_per_second);
         self.memory += PENDING_BYTES;
@@ -63,18 +92,24 @@ impl Counts {
 
     /// An accepted connection is gone.
     pub(crate) fn accepted_gone(&mut self, remote: &Multiaddr) {
-        let Some(net) = network(remote) else { return };
-        if let Some(count) = self.prefixes.get_mut(&net) {
-            *count -= 1;
-            if *count == 0 {
-                self.prefixes.remove(&net);
+        let Some(ip) = network(remote) else { return };
+        if let Some(net) = self.networks.get_mut(&ip) {
+            net.conns -= 1;
+            if net.conns == 0 {
+                self.quiet.insert((net.next_accept, ip));
             }
         }
     }
 
     #[cfg(test)]
     pub(crate) fn is_clean(&self) -> bool {
-        self.inbound == 0 && self.memory == 0 && self.prefixes.is_empty()
+        self.inbound == 0 && self.memory == 0 && self.networks.len() == self.quiet.len()
+    }
+
+    /// Networks that are remembered.
+    #[cfg(test)]
+    pub(crate) fn networks(&self) -> usize {
+        self.networks.len()
     }
 }
 
@@ -97,10 +132,7 @@ impl Swarm {
 
     /// Whether an address may be dialled.
     pub(crate) fn check_dial(&self, peer: Option<PeerId>, address: &Multiaddr) -> Result<(), Denied> {
-        if let Some(peer) = peer {
-            self.lists.check_peer(peer)?;
-        }
-        self.lists.check_host(address)?;
+        self.lists.check(peer, address)?;
         self.gate.check(&Visit::Dial { peer, address }).map_err(|reason| Denied::Gate { reason })
     }
 
@@ -121,7 +153,7 @@ impl Swarm {
         }
         let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.conns.len());
         check("established_per_peer", of_peer, limits.established_per_peer)?;
-        self.lists.check_peer(peer)?;
+        self.lists.check(Some(peer), &pending.address)?;
         let visit = Visit::Secured { peer, role: pending.role, address: &pending.address };
         self.gate.check(&visit).map_err(|reason| Denied::Gate { reason })
     }
@@ -137,6 +169,12 @@ impl Swarm {
     const fn check_open(&self) -> Result<(), Denied> {
         if self.shutdown.is_some() { Err(Denied::ShuttingDown) } else { Ok(()) }
     }
+}
+
+/// Whether an accept comes too early; a second's worth may come at once.
+fn check_rate(name: &'static str, now: Instant, next: Instant, rate: usize) -> Result<(), Denied> {
+    let is_early = next.since(now) > Duration::from_secs(1).saturating_sub(interval(rate));
+    if rate == 0 || is_early { Err(Denied::Limit { name, value: rate }) } else { Ok(()) }
 }
 
 fn check(name: &'static str, have: usize, limit: usize) -> Result<(), Denied> {

@@ -8,7 +8,7 @@ use sanswarm_wire::{Instant, Key, Role};
 
 use crate::{
     Action, Answer, Attempt, AttemptFailure, ConnId, Denied, Kind, Network, Prospect, Prospects, Question, Ranker,
-    Reach, ResolveId, Swarm, TransportError,
+    Reach, Reached, ResolveId, Swarm, TransportError,
     address::split_peer,
     admission::PENDING_BYTES,
     backoff::Resting,
@@ -50,7 +50,8 @@ impl Swarm {
                     self.backs_off(now, Resting::Address(resolve.peer, resolve.address.clone()));
                 }
                 if let Some(plan) = self.plans.get_mut(key) {
-                    plan.attempts.push(Attempt { conn: None, address: resolve.address, failure, elapsed });
+                    let (reached, address) = (Reached::Resolve, resolve.address);
+                    plan.attempts.push(Attempt { conn: None, address, failure, reached, elapsed });
                 }
             }
         }
@@ -245,13 +246,13 @@ impl Swarm {
         if let Some(at) = plan.stagger.take() {
             self.timers.unset(at, Timer::Stagger(key));
         }
-        self.skip_resting(now, key);
+        self.skip_hopeless(now, key);
         let Some(plan) = self.plans.get(key) else { return };
         if plan.untried.is_empty() && plan.active.is_empty() && plan.resolving.is_empty() {
             return self.fail(now, key);
         }
         while self.start_next(now, key) {
-            self.skip_resting(now, key);
+            self.skip_hopeless(now, key);
             let next = self.plans.get(key).and_then(|plan| plan.untried.front());
             if next.is_none_or(|next| !next.gap.is_zero()) {
                 break;
@@ -260,15 +261,27 @@ impl Swarm {
         self.arm(key);
     }
 
-    /// Leaves out what is next and has failed for another dial meanwhile.
-    fn skip_resting(&mut self, now: Instant, key: Key) {
+    /// Leaves out what is next and has failed for another dial meanwhile, or was put on a list; or all, if there is no
+    /// memory for it.
+    fn skip_hopeless(&mut self, now: Instant, key: Key) {
+        let shortage = self.check_memory(PENDING_BYTES).err();
         let Some(plan) = self.plans.get_mut(key) else { return };
+        if let Some(Denied::Limit { name, value }) = shortage {
+            for untried in core::mem::take(&mut plan.untried) {
+                plan.skip(untried.prospect.address, AttemptFailure::Limit { name, value });
+            }
+        }
         while let Some(Untried { prospect, expected, .. }) = plan.untried.front() {
             let resting = Resting::Address(*expected, prospect.address.clone());
-            let Some((left, failures)) = self.backoffs.left(now, &resting) else { return };
+            let is_blocked = self.lists.check(*expected, &prospect.address).is_err();
+            let failure = match self.backoffs.left(now, &resting) {
+                _ if is_blocked => AttemptFailure::Blocked,
+                Some((left, failures)) => AttemptFailure::BackOff { left, failures },
+                None => return,
+            };
             plan.untried.pop_front();
             if let Resting::Address(_, address) = resting {
-                plan.skip(address, AttemptFailure::BackOff { left, failures });
+                plan.skip(address, failure);
             }
         }
     }

@@ -7,7 +7,11 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::Instant;
 
-use crate::{Kind, Limits, PeerRecord, Reach, RecordError, Swarm, address::split_peer};
+use crate::{
+    Kind, Limits, PeerRecord, Reach, RecordError, Swarm,
+    address::split_peer,
+    hashes::{Hashes, PeerMap},
+};
 
 mod snapshot;
 
@@ -66,7 +70,7 @@ pub struct Identified<'a> {
 /// The pages of all peers, at most [`Limits::book_peers`]; the one that was of no use for longest makes way.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    pages: BTreeMap<PeerId, Page>,
+    pages: PeerMap<Page>,
     turns: BTreeSet<(u64, PeerId)>,
     turn: u64,
 }
@@ -84,6 +88,10 @@ const fn worth(source: Source) -> u8 {
 const CONFIDENCE_MIN: u8 = 4;
 
 impl Book {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { pages: PeerMap::with_hasher(Hashes::new(seed)), ..Self::default() }
+    }
+
     /// The page of a peer, a new one if there is none, and marks it used.
     fn page(&mut self, peer: PeerId, limits: &Limits) -> Option<&mut Page> {
         if limits.book_peers == 0 {

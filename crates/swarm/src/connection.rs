@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::{Instant, Key, Role};
 
-use crate::{CloseReason, Kind};
+use crate::{CloseReason, Kind, Reached};
 
 /// The name of a connection, or of an attempt at one. Never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +83,12 @@ pub(crate) struct Pending {
     pub(crate) expected: Option<PeerId>,
     pub(crate) since: Instant,
     pub(crate) deadline: Instant,
+}
+
+impl Pending {
+    pub(crate) const fn reached(&self) -> Reached {
+        if self.connected { Reached::Upgrade } else { Reached::Connect }
+    }
 }
 
 #[derive(Debug)]

@@ -81,8 +81,21 @@ pub struct Attempt {
     pub address: Multiaddr,
     /// What went wrong.
     pub failure: AttemptFailure,
+    /// How far it came.
+    pub reached: Reached,
     /// How long it was tried.
     pub elapsed: Duration,
+}
+
+/// How far one address of a dial came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// Its name was asked for.
+    Resolve,
+    /// Its socket was to be connected, or it was not tried.
+    Connect,
+    /// It had a socket, and security and muxer were negotiated there.
+    Upgrade,
 }
 
 impl fmt::Display for Attempt {
@@ -161,7 +174,10 @@ impl AttemptFailure {
         match self {
             Self::Transport(error) | Self::Resolve(error) => !matches!(
                 error,
-                TransportError::NoDescriptors | TransportError::PermissionDenied | TransportError::Unsupported
+                TransportError::NoDescriptors
+                    | TransportError::PermissionDenied
+                    | TransportError::NameService
+                    | TransportError::Unsupported
             ),
             Self::Upgrade | Self::WrongPeer { .. } | Self::Ourselves | Self::TimedOut => true,
             _ => false,
@@ -184,12 +200,13 @@ impl AttemptFailure {
 impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Resolve(TransportError::TimedOut) => write!(f, "the name service did not answer"),
             Self::Transport(error) | Self::Resolve(error) => error.fmt(f),
             Self::Upgrade => write!(f, "the upgrade failed"),
             Self::WrongPeer { expected, got } => write!(f, "peer {got} answered instead of {expected}"),
             Self::WrongPeerInAddress { expected, got } => write!(f, "the address is of peer {got}, not of {expected}"),
             Self::Ourselves => write!(f, "this node itself answered"),
-            Self::TimedOut => write!(f, "not ready in time"),
+            Self::TimedOut => write!(f, "no answer in time"),
             Self::Abandoned => write!(f, "the dial ended first"),
             Self::NoTransport => write!(f, "no transport for such an address"),
             Self::Unroutable { reach: Reach::Private } => {
@@ -271,6 +288,7 @@ impl Plan {
 
     /// Notes an address that was not tried.
     pub(crate) fn skip(&mut self, address: Multiaddr, failure: AttemptFailure) {
-        self.attempts.push(Attempt { conn: None, address, failure, elapsed: Duration::ZERO });
+        let (reached, elapsed) = (Reached::Connect, Duration::ZERO);
+        self.attempts.push(Attempt { conn: None, address, failure, reached, elapsed });
     }
 }

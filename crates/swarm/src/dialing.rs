@@ -7,7 +7,7 @@ use multiaddr::Multiaddr;
 use sanswarm_wire::{Instant, Key};
 
 use crate::{
-    Action, Attempt, AttemptFailure, CloseReason, ConnId, DialError, DialId, Event, Swarm,
+    Action, Attempt, AttemptFailure, CloseReason, ConnId, DialError, DialId, Event, Reached, Swarm,
     address::split_peer,
     backoff::Resting,
     connection::Conn,
@@ -172,18 +172,18 @@ impl Swarm {
         let active = plan.active.iter().filter_map(|conn| match self.conns.get(*conn)? {
             Conn::Pending(pending) => {
                 let (address, elapsed) = (pending.address.clone(), now.since(pending.since));
-                Some(Attempt { conn: Some(ConnId(*conn)), address, failure, elapsed })
+                Some(Attempt { conn: Some(ConnId(*conn)), address, failure, reached: pending.reached(), elapsed })
             }
             Conn::Ready(_) => None,
         });
         let resolving = plan.resolving.iter().filter_map(|key| {
             let resolve = self.resolves.get(*key)?;
             let (address, elapsed) = (resolve.address.clone(), now.since(resolve.since));
-            Some(Attempt { conn: None, address, failure, elapsed })
+            Some(Attempt { conn: None, address, failure, reached: Reached::Resolve, elapsed })
         });
         let untried = plan.untried.iter().map(|untried| {
             let (address, elapsed) = (untried.prospect.address.clone(), Duration::ZERO);
-            Attempt { conn: None, address, failure, elapsed }
+            Attempt { conn: None, address, failure, reached: Reached::Connect, elapsed }
         });
         plan.attempts.iter().cloned().chain(active).chain(resolving).chain(untried).collect()
     }

@@ -26,6 +26,8 @@ pub enum TransportError {
     AddressNotAvailable,
     /// The process or the system has no file descriptor left.
     NoDescriptors,
+    /// The name service failed: it cannot be reached, or would not say.
+    NameService,
     /// The driver cannot do this address.
     Unsupported,
     /// Something else, as the system numbers it.
@@ -44,6 +46,7 @@ impl fmt::Display for TransportError {
             Self::AddressInUse => write!(f, "address in use"),
             Self::AddressNotAvailable => write!(f, "address not available on this host"),
             Self::NoDescriptors => write!(f, "no file descriptor left"),
+            Self::NameService => write!(f, "the name service failed"),
             Self::Unsupported => write!(f, "the driver does not support this address"),
             Self::Other(code) => write!(f, "system error {code}"),
         }
@@ -125,6 +128,8 @@ pub enum CloseReason {
     },
     /// The swarm is shutting down.
     Shutdown,
+    /// The swarm is shutting down, and it was still in use when time was up.
+    Cut,
 }
 
 impl fmt::Display for CloseReason {
@@ -138,6 +143,7 @@ impl fmt::Display for CloseReason {
             Self::Surplus => write!(f, "there is a better connection to this peer"),
             Self::Trimmed { low_water } => write!(f, "too many connections: trimmed down to {low_water}"),
             Self::Shutdown => write!(f, "the node is shutting down"),
+            Self::Cut => write!(f, "the node is shutting down, and time is up"),
         }
     }
 }

@@ -45,6 +45,11 @@ pub enum Action {
         /// Where.
         address: Multiaddr,
     },
+    /// Listen there no more. Answered by `handle_unlistened`; if there is no such listener any more, by nothing.
+    Unlisten {
+        /// The address of an [`Action::Listen`], or one that was bound for it.
+        address: Multiaddr,
+    },
 }
 
 /// What the layer above may want to know.
@@ -99,6 +104,11 @@ pub enum Event {
     /// An address is listened on.
     Listening {
         /// The address bound.
+        address: Multiaddr,
+    },
+    /// An address is listened on no more, by command.
+    Unlistened {
+        /// The address that was bound; that of the command, if none was yet.
         address: Multiaddr,
     },
     /// An address is not, or no longer, listened on.

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_wire::{Instant, Role};
 
-use crate::{CloseReason, Denied, Swarm, address::host};
+use crate::{CloseReason, Denied, DialError, Swarm, address::host};
 
 /// What a [`Gate`] is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +189,10 @@ impl Lists {
         if is_stranger || self.blocked.has_host(ip) { Err(Denied::Blocked) } else { Ok(()) }
     }
 
+    pub(crate) fn check(&self, peer: Option<PeerId>, address: &Multiaddr) -> Result<(), Denied> {
+        peer.map_or(Ok(()), |peer| self.check_peer(peer)).and_then(|()| self.check_host(address))
+    }
+
     fn len(&self) -> usize {
         self.allowed.all.len() + self.blocked.all.len()
     }
@@ -200,8 +204,8 @@ impl Swarm {
         self.gate = gate;
     }
 
-    /// Keeps a peer or a network out: neither dialled nor let in. Connections of the peer are closed; those of a network
-    /// stay. Returns whether it is new on the list.
+    /// Keeps a peer or a network out: neither dialled nor let in. Connections of the peer are closed and dials to it end;
+    /// connections of a network that are ready stay. Returns whether it is new on the list.
     ///
     /// # Errors
     ///
@@ -210,6 +214,11 @@ impl Swarm {
         self.check_listed()?;
         if let Subject::Peer(peer) = subject {
             self.close_peer(now, peer, CloseReason::Denied(Denied::Blocked));
+            let plan = self.peers.get(&peer).and_then(|peer| self.plans.get(peer.plan?));
+            let dials: Vec<_> = plan.into_iter().flat_map(|plan| plan.dials.iter().copied()).collect();
+            for dial in dials {
+                self.end_dial(now, dial, DialError::Blocked);
+            }
         }
         Ok(self.lists.blocked.insert(subject.normal()))
     }

@@ -42,7 +42,7 @@
 //! # Limits
 //!
 //! [`Limits`] names them. What is refused says which limit it was and its value. A call takes time in the logarithm of
-//! the number of connections, and in the number of one dial's addresses and joined dials.
+//! the number of connections at most, and in the number of one dial's addresses and joined dials.
 //!
 //! # Errors
 //!
@@ -81,6 +81,7 @@ mod dialing;
 mod error;
 mod event;
 mod gate;
+mod hashes;
 mod hole;
 mod limits;
 mod listener;
@@ -98,7 +99,7 @@ mod tests;
 pub use address::{Carrier, Family, Kind, Reach};
 pub use book::{Identified, Known, SnapshotError, Source};
 pub use connection::{ConnId, ConnInfo};
-pub use dial::{Attempt, AttemptFailure, DialError, DialId};
+pub use dial::{Attempt, AttemptFailure, DialError, DialId, Reached};
 pub use error::{CloseReason, Denied, ListenError, TransportError};
 pub use event::{Action, Event};
 pub use gate::{Gate, Subject, Visit};

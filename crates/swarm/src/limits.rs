@@ -20,8 +20,12 @@ pub struct Limits {
     pub inbound_per_prefix: usize,
     /// Sockets accepted in a second, as many at once; 0: none. 1,000. Against floods of connects.
     pub accepts_per_second: usize,
+    /// The same for one network, as `inbound_per_prefix` has them; loopback is none. 100. Against one host that keeps all
+    /// others from being accepted.
+    pub accepts_per_prefix: usize,
     /// Bytes that all connections may hold, as far as the swarm is told: 80 KiB while one is not ready, then 20 KiB or what
-    /// `handle_memory` says. 512 MiB. With less left, sockets are not accepted.
+    /// `handle_memory` says. 512 MiB. With less left, sockets are not accepted and addresses not dialled. Against peers
+    /// that have us hold what nobody reads.
     pub memory: usize,
     /// Peers and networks on the lists of who may come in and who may not. 4,096.
     pub listed: usize,
@@ -96,6 +100,7 @@ impl Default for Limits {
             pending_inbound: 128,
             inbound_per_prefix: 64,
             accepts_per_second: 1000,
+            accepts_per_prefix: 100,
             memory: 512 << 20,
             listed: 4096,
             idle: None,

@@ -27,17 +27,24 @@ impl Listeners {
 /// Interface addresses that are looked at.
 const INTERFACES_MAX: usize = 64;
 
+const fn is_link_local_v6(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
 impl Swarm {
-    /// Tells the IP addresses of this host, at the start and when they change; the first 64 count. With them a listener
-    /// on all interfaces has addresses to [advertise](Self::advertised), and private addresses of others are dialled
-    /// only from a private network.
+    /// Tells the IP addresses of this host, at the start and when they change; the first 64 count, but for link-local ones
+    /// of IPv6, which mean nothing without the name of an interface. With them a listener on all interfaces has addresses
+    /// to [advertise](Self::advertised), and private addresses of others are dialled only from a private network.
     pub fn handle_interfaces(&mut self, addresses: &[IpAddr]) {
-        self.interfaces = addresses.iter().copied().take(INTERFACES_MAX).collect();
-        let is_private = |ip: &IpAddr| reach(*ip) == Reach::Private;
-        self.network = match &self.interfaces[..] {
-            [] => Network::Unknown,
-            all if all.iter().any(is_private) => Network::Private,
-            _ => Network::Public,
+        let counts = |ip: &IpAddr| !is_link_local_v6(*ip) && reach(*ip) != Reach::Unroutable;
+        self.interfaces = addresses.iter().copied().filter(counts).take(INTERFACES_MAX).collect();
+        let reaches = || self.interfaces.iter().map(|ip| reach(*ip));
+        self.network = if reaches().any(|reach| reach == Reach::Private) {
+            Network::Private
+        } else if reaches().any(|reach| reach == Reach::Public) {
+            Network::Public
+        } else {
+            Network::Unknown // Loopback says nothing.
         };
     }
 
@@ -75,6 +82,27 @@ impl Swarm {
         self.listeners.wanted.insert(address.clone());
         self.actions.push_back(Action::Listen { address });
         Ok(())
+    }
+
+    /// Asks to listen on an address no more: the one of the command, or one that was bound for it. Connections that it has
+    /// accepted stay. Returns whether there is such a listener; then [`Event::Unlistened`] follows for each address that
+    /// was bound.
+    pub fn unlisten(&mut self, address: &Multiaddr) -> bool {
+        let is_there = self.listeners.wanted.contains(address) || self.listeners.bound.contains(address);
+        if is_there {
+            self.actions.push_back(Action::Unlisten { address: address.clone() });
+        }
+        is_there
+    }
+
+    /// A listener has ended by command. `wanted` is the address by which it was asked for, `bound` what had been bound.
+    pub fn handle_unlistened(&mut self, wanted: &Multiaddr, bound: &[Multiaddr]) {
+        let mut ended: Vec<_> = bound.iter().filter(|address| self.listeners.bound.remove(address)).collect();
+        // One that was bound to nothing yet has an end too.
+        if self.listeners.wanted.remove(wanted) && ended.is_empty() {
+            ended.push(wanted);
+        }
+        self.events.extend(ended.into_iter().map(|address| Event::Unlistened { address: address.clone() }));
     }
 
     /// An address has been bound. To be told once for each; a repetition is ignored.

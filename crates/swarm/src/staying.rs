@@ -281,7 +281,7 @@ impl Swarm {
     pub(crate) fn cut(&mut self, now: Instant) {
         let conns: Vec<_> = self.conns.iter().map(|(key, _)| ConnId(key)).collect();
         for conn in conns {
-            if self.close(now, conn, CloseReason::Shutdown) {
+            if self.close(now, conn, CloseReason::Cut) {
                 if let Some(shutdown) = &mut self.shutdown {
                     shutdown.cut += 1;
                 }

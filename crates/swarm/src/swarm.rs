@@ -19,6 +19,7 @@ use crate::{
     connection::{Conn, Peer, Pending, Rank, Ready},
     dial::{Dial, Plan},
     gate::{Gate, Lists},
+    hashes::{Hashes, PeerMap},
     hole::Holes,
     listener::Listeners,
     plan,
@@ -60,7 +61,7 @@ pub struct Swarm {
     pub(crate) protected: usize,
     pub(crate) shutdown: Option<Shutdown>,
     /// Peers with a connection, a plan, a keep or protection.
-    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) peers: PeerMap<Peer>,
     pub(crate) timers: Timers,
     /// Plans that wait for room among `pending_outbound`, in the order in which they came.
     pub(crate) queue: BTreeMap<u64, Key>,
@@ -111,8 +112,8 @@ impl Swarm {
             seed,
             gate: Gate::default(),
             lists: Lists::default(),
-            counts: Counts::default(),
-            book: Book::default(),
+            counts: Counts::new(seed),
+            book: Book::new(seed),
             live: 0,
             idle: BTreeSet::new(),
             is_trimming: false,
@@ -120,7 +121,7 @@ impl Swarm {
             keeps: Slab::new(),
             protected: 0,
             shutdown: None,
-            peers: BTreeMap::new(),
+            peers: PeerMap::with_hasher(Hashes::new(seed)),
             timers: Timers::default(),
             queue: BTreeMap::new(),
             established: 0,
@@ -375,7 +376,8 @@ impl Swarm {
                 if let Some(key) = pending.plan {
                     self.leave_plan(key, conn);
                     let elapsed = now.since(pending.since);
-                    let attempt = Attempt { conn: Some(conn), address: pending.address, failure, elapsed };
+                    let (reached, address) = (pending.reached(), pending.address);
+                    let attempt = Attempt { conn: Some(conn), address, failure, reached, elapsed };
                     if let Some(plan) = self.plans.get_mut(key) {
                         plan.attempts.push(attempt);
                     }

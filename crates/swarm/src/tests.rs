@@ -93,6 +93,7 @@ impl Swarm {
             assert!(waits, "a plan that waits for nothing");
         }
         let mut of_peers = 0;
+        #[expect(clippy::disallowed_methods, reason = "a sum")]
         for peer in self.peers.values() {
             of_peers += peer.conns.len();
             assert!(peer.conns.len() <= self.limits.established_per_peer);

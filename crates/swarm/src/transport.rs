@@ -27,11 +27,34 @@ impl Transport {
     pub const fn tcp() -> Self {
         Self { matches: address::is_tcp, security: Security::Raw }
     }
+
+    /// Pipes in memory: `/memory/…`, then perhaps `/p2p/…`. Their bytes are as plain as those of TCP, since any thread may
+    /// be at the other end.
+    pub const fn memory() -> Self {
+        Self { matches: address::is_memory, security: Security::Raw }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_knows_its_addresses() {
+        let memory = |text: &str| (Transport::memory().matches)(&text.parse().unwrap());
+        let peer = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5";
+        assert!(memory("/memory/7") && memory(&format!("/memory/7/p2p/{peer}")));
+        for bad in [
+            "",
+            "/ip4/1.2.3.4/tcp/1",
+            "/memory/7/tcp/1",
+            "/memory/7/memory/8",
+            "/p2p/12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5",
+        ] {
+            assert!(!memory(bad), "{bad}");
+        }
+        assert!(!memory(&format!("/memory/7/p2p/{peer}/p2p-circuit")));
+    }
 
     #[test]
     fn tcp_knows_its_addresses() {

@@ -5,11 +5,14 @@ use core::{
     task::{Context, Poll},
     time::Duration,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use sanswarm::{
-    Action, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, Open, PeerId, PingError,
-    ProtocolName, Protocols, ResolveId, SigningError, ToLink,
+    Action, CloseRule, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, PeerId,
+    PingError, ResolveId, SigningError, ToLink, TransportError,
 };
 use tokio::{
     net::TcpStream,
@@ -17,13 +20,15 @@ use tokio::{
 };
 
 use crate::{
-    ListenError,
+    ListenError, NameServers,
     error::SHUT_DOWN,
     events::EVENTS_MAX,
     facts::{Command, FACTS_MAX, Fact, Pending, Reply, Task},
+    handlers::Scope,
     link::LinkTask,
+    listeners::Listeners,
+    names::{QUESTIONS_MAX, Resolver},
     node::random,
-    resolve,
     shared::{LinkShared, NodeShared, lock},
     sockets,
     time::Timer,
@@ -33,11 +38,18 @@ use crate::{
 /// How long goodbyes may take when the last handle was dropped: longer than a connection's own limit.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How long goodbyes may take at the end of a node, whatever the time of one connection is.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How much longer than the connections' own time for goodbyes we wait for them.
+const SLACK: Duration = Duration::from_millis(250);
+
 pub(crate) struct ControlTask {
     control: Control,
     shared: Arc<NodeShared>,
     commands: mpsc::UnboundedReceiver<Command>,
     facts: mpsc::Receiver<Fact>,
+    resolver: Resolver,
     /// For the tasks that are started.
     tell: mpsc::Sender<Fact>,
     events: broadcast::Sender<Event>,
@@ -45,10 +57,12 @@ pub(crate) struct ControlTask {
     links: BTreeMap<ConnId, LinkEntry>,
     dials: BTreeMap<ConnId, Task>,
     resolves: BTreeMap<ResolveId, Task>,
-    listeners: Vec<Task>,
-    handlers: BTreeMap<ProtocolName, HandlerId>,
+    listeners: Listeners,
+    handlers: BTreeMap<u64, HandlerId>,
     waiting: Waiting,
     closing: Option<Closing>,
+    /// How long goodbyes may take.
+    goodbye: Duration,
 }
 
 struct LinkEntry {
@@ -60,9 +74,15 @@ struct LinkEntry {
 
 /// The node is ending.
 struct Closing {
+    /// From when on those are not waited for that never became ready.
+    deadline: Instant,
+    /// When what is left ends without a goodbye.
     until: Instant,
     replies: Vec<Reply<usize>>,
-    cut: usize,
+    /// Connections that were in use when time was up, or have not sent all.
+    cut: BTreeSet<ConnId>,
+    /// The control says that it is over.
+    is_over: bool,
 }
 
 /// What the control task was woken for.
@@ -77,14 +97,19 @@ enum Wake {
 impl ControlTask {
     pub(crate) fn new(
         config: Config,
+        servers: NameServers,
         shared: Arc<NodeShared>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, SigningError> {
         let (tell, facts) = mpsc::channel(FACTS_MAX);
+        let resolver = Resolver::new(servers, config.swarm.resolve);
+        let goodbye = config.connection.close_timeout.min(GOODBYE) + SLACK;
         let mut control = Control::new(config)?;
         control.set_resolves(true);
         Ok(Self {
             control,
+            resolver,
+            goodbye,
             commands,
             facts,
             tell,
@@ -94,7 +119,7 @@ impl ControlTask {
             links: BTreeMap::new(),
             dials: BTreeMap::new(),
             resolves: BTreeMap::new(),
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
             handlers: BTreeMap::new(),
             waiting: Waiting::default(),
             closing: None,
@@ -116,12 +141,21 @@ impl ControlTask {
             match wake {
                 Wake::Command(command) => self.handle_command(now, command),
                 Wake::Fact(fact) => self.handle_fact(now, fact),
-                Wake::Alone => self.close(now, FAREWELL, None),
-                Wake::Time => self.control.handle_timeout(now),
+                Wake::Alone => {
+                    self.goodbye = FAREWELL;
+                    self.close(now, Duration::ZERO, None);
+                }
+                Wake::Time => {
+                    self.control.handle_timeout(now);
+                    if self.listeners.interfaces.look_at.is_some_and(|at| at <= now) {
+                        self.listeners.look(now, &mut self.control);
+                    }
+                }
             }
         }
-        let Some(closing) = self.closing.take() else { return };
-        let cut = closing.cut + self.links.len();
+        let Some(mut closing) = self.closing.take() else { return };
+        closing.cut.extend(self.links.keys());
+        let cut = closing.cut.len();
         drop(self);
         for reply in closing.replies {
             let _ = reply.send(cut);
@@ -159,10 +193,18 @@ impl ControlTask {
                 break;
             }
         }
-        let end = self.closing.as_ref().map(|closing| Deadline { at: closing.until, why: "shutdown" });
-        self.timer.set(Deadline::sooner(self.control.poll_timeout(), end));
         let now = self.shared.clock.now();
-        self.closing.as_ref().is_some_and(|closing| self.links.is_empty() || closing.until <= now)
+        if self.closing.as_ref().is_some_and(|closing| closing.deadline <= now) {
+            self.links.retain(|_, link| link.shared.is_admitted());
+        }
+        let end = self.closing.as_ref().map(|closing| {
+            let at = if closing.deadline > now { closing.deadline } else { closing.until };
+            Deadline { at, why: "shutdown" }
+        });
+        let look = self.listeners.interfaces.look_at.map(|at| Deadline { at, why: "interfaces" });
+        self.timer.set(Deadline::sooner(self.control.poll_timeout(), Deadline::sooner(end, look)));
+        let is_over = |closing: &Closing| closing.is_over && self.links.is_empty();
+        self.closing.as_ref().is_some_and(|closing| is_over(closing) || closing.until <= now)
     }
 
     fn act(&mut self, action: Action) {
@@ -173,12 +215,16 @@ impl ControlTask {
             }
             Action::Abandon { conn } | Action::Close { conn } => drop(self.dials.remove(&conn)),
             Action::Resolve { resolve, question } => {
-                let task = Task::spawn(resolve::resolve(resolve, question, self.tell.clone()));
-                self.resolves.insert(resolve, task);
+                let now = self.shared.clock.now();
+                if self.resolves.len() < QUESTIONS_MAX {
+                    let task = self.resolver.ask(now, resolve, question, self.tell.clone());
+                    self.resolves.insert(resolve, task);
+                } else {
+                    self.control.handle_resolved(now, resolve, Err(TransportError::NameService));
+                }
             }
-            Action::Listen { address } => {
-                self.listeners.push(Task::spawn(sockets::listen(address, self.tell.clone())));
-            }
+            Action::Listen { address } => self.listeners.start(address, self.tell.clone()),
+            Action::Unlisten { address } => self.listeners.stop(&address, self.tell.clone()),
             _ => {}
         }
     }
@@ -206,14 +252,19 @@ impl ControlTask {
                 }
             }
             Fact::Listening { wanted, bound } => {
-                self.control.handle_listening(bound.clone());
+                self.listeners.bound(now, &wanted, &bound, &mut self.control);
                 self.waiting.listened(&wanted, Ok(bound));
             }
             Fact::ListenFailed { wanted, cause } => {
+                self.listeners.failed(&wanted);
                 self.control.handle_listen_failed(wanted.clone(), cause);
                 self.waiting.listened(&wanted, Err(ListenError::Bind(cause)));
             }
             Fact::FromLink { conn, message } => self.control.handle_control(now, conn, message),
+            Fact::Unlistened { wanted } => {
+                self.waiting.listened(&wanted, Err(ListenError::Unlistened));
+                self.listeners.ended(now, &wanted, &mut self.control);
+            }
             // The control has heard before this whether the connection may stay. If not, dropping resets the stream.
             Fact::Opened { conn, stream } => {
                 if self.links.get(&conn).is_some_and(|link| link.shared.is_admitted()) {
@@ -227,8 +278,8 @@ impl ControlTask {
             Fact::Undelivered(message) => self.control.handle_undelivered(message),
             Fact::LinkEnded { conn, cut } => {
                 self.links.remove(&conn);
-                if let Some(closing) = &mut self.closing {
-                    closing.cut += usize::from(cut);
+                if let Some(closing) = self.closing.as_mut().filter(|_| cut) {
+                    closing.cut.insert(conn);
                 }
             }
         }
@@ -267,7 +318,15 @@ impl ControlTask {
             Event::PeerReady { peer, identify, .. } => {
                 self.waiting.identified(peer, identify);
             }
-            Event::Disconnected { peer, conn, .. } => {
+            Event::ShutDown { .. } => {
+                if let Some(closing) = &mut self.closing {
+                    closing.is_over = true;
+                }
+            }
+            Event::Disconnected { peer, conn, rule, .. } => {
+                if let Some(closing) = self.closing.as_mut().filter(|_| *rule == Some(CloseRule::Cut)) {
+                    closing.cut.insert(*conn);
+                }
                 self.waiting.pinged(*conn, &Err(PingError::Closed));
                 if self.control.connections(peer).next().is_none() {
                     self.waiting.gone(peer);
@@ -282,12 +341,12 @@ impl ControlTask {
     // ---- commands
 
     fn handle_command(&mut self, now: Instant, command: Command) {
-        if self.closing.is_some() && !matches!(command, Command::Shutdown { .. } | Command::Stats { .. }) {
-            return; // Its reply is dropped, which says so.
-        }
+        let is_ending = self.closing.is_some();
         match command {
-            Command::Open { protocols, peer, ticket, reply } => {
-                let request = self.control.open_stream(now, protocols, peer, Open::Wait);
+            // Their replies are dropped, which says so.
+            Command::Open { .. } | Command::Connect { .. } | Command::Listen { .. } if is_ending => {}
+            Command::Open { protocols, peer, how, ticket, reply } => {
+                let request = self.control.open_stream(now, protocols, peer, how);
                 let _ = ticket.set(request);
                 lock(&self.shared.pending).insert(request, Pending::Stream(reply));
             }
@@ -303,12 +362,24 @@ impl ControlTask {
                 }
             }
             Command::Listen { address, reply } => self.listen(address, reply),
-            Command::SetHandler(protocols) => self.set_handler(&protocols),
-            Command::RemoveHandler(protocols) => {
-                for handler in protocols.as_slice().iter().filter_map(|name| self.handlers.remove(name)) {
-                    self.control.remove_stream_handler(handler);
+            Command::Unlisten { address, reply } => match self.listeners.expect_end(&address, reply) {
+                Ok(()) => drop(self.control.unlisten(&address)),
+                Err(reply) => drop(reply.send(false)),
+            },
+            Command::SetHandler { handler, scope, gone } => {
+                let id = match scope {
+                    Scope::Names(protocols) => self.control.set_stream_handler(protocols),
+                    Scope::Where(accepts) => self.control.set_stream_handler_where(move |name| accepts(name)),
+                };
+                self.handlers.insert(handler, id);
+                self.handlers.retain(|handler, _| !gone.contains(handler));
+            }
+            Command::RemoveHandler { handler } => {
+                if let Some(id) = self.handlers.remove(&handler) {
+                    self.control.remove_stream_handler(id);
                 }
             }
+            Command::Call(call) => call(&mut self.control, now),
             Command::Ping { peer, reply } => self.waiting.ping(&mut self.control, &peer, reply),
             Command::Identify { peer, reply } => self.waiting.identify(&self.control, peer, reply),
             Command::Stats { peer, reply } => {
@@ -327,39 +398,31 @@ impl ControlTask {
         }
     }
 
-    /// One name at a time, so that each can be taken away by itself.
-    fn set_handler(&mut self, protocols: &Protocols) {
-        for name in protocols.as_slice() {
-            if !self.handlers.contains_key(name) {
-                let handler = self.control.set_stream_handler(name);
-                self.handlers.insert(name.clone(), handler);
-            }
-        }
-    }
-
     // ---- the end
 
-    /// Begins to end: nothing new, and a goodbye to every peer.
+    /// Begins to end: nothing new, a goodbye to every peer that has no stream, and in time to all.
     fn close(&mut self, now: Instant, deadline: Duration, reply: Option<Reply<usize>>) {
-        let until = now + deadline;
-        let closing = self.closing.get_or_insert(Closing { until, replies: Vec::new(), cut: 0 });
-        closing.until = closing.until.min(until);
-        closing.replies.extend(reply);
-        if closing.replies.len() > 1 {
+        let (end, until) = (now + deadline, now + deadline + self.goodbye);
+        if let Some(closing) = &mut self.closing {
+            (closing.deadline, closing.until) = (closing.deadline.min(end), closing.until.min(until));
+            closing.replies.extend(reply);
             return;
         }
-        self.listeners.clear();
+        let replies = reply.into_iter().collect();
+        self.closing = Some(Closing { deadline: end, until, replies, cut: BTreeSet::new(), is_over: false });
+        self.listeners.stop_all();
         self.waiting.stop_listening();
         let handlers = core::mem::take(&mut *lock(&self.shared.handlers));
         drop(handlers); // The user's code, dropped without the lock.
-        self.fail_pending();
-        // Requests first, so that no dial goes on with another address when its connection is closed.
-        let requests: Vec<_> = lock(&self.shared.pending).keys().copied().collect();
-        self.fail_pending();
-        for request in requests {
-            self.control.cancel(now, request);
+        self.control.shutdown(now, deadline);
+        if deadline.is_zero() {
+            self.control.handle_timeout(now);
         }
-        self.control.close_all(now);
+        // Those that wait for a dial get its report; those that wait for an agreement, which may never come, do so in vain.
+        while let Some(event) = self.control.poll_event() {
+            self.handle_event(event);
+        }
+        self.fail_pending();
     }
 
     fn fail_pending(&self) {

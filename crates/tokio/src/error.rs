@@ -13,6 +13,8 @@ pub enum ListenError {
     Refused(sanswarm::ListenError),
     /// The system would not have it.
     Bind(TransportError),
+    /// [`Node::unlisten`](crate::Node::unlisten) came first.
+    Unlistened,
     /// The node has been shut down.
     Shutdown,
 }
@@ -22,6 +24,7 @@ impl fmt::Display for ListenError {
         match self {
             Self::Refused(error) => error.fmt(f),
             Self::Bind(cause) => cause.fmt(f),
+            Self::Unlistened => f.write_str("the listener was ended before it was bound"),
             Self::Shutdown => f.write_str("the node has been shut down"),
         }
     }
@@ -32,7 +35,7 @@ impl error::Error for ListenError {
         match self {
             Self::Refused(error) => Some(error),
             Self::Bind(cause) => Some(cause),
-            Self::Shutdown => None,
+            Self::Unlistened | Self::Shutdown => None,
         }
     }
 }

@@ -4,12 +4,12 @@ use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    Answer, ConnId, IdentifyError, Info, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, PingError, Protocols,
-    ResolveId, ToControl, ToLink, TransportError,
+    Answer, ConnId, Control, IdentifyError, Info, Instant, Multiaddr, Open, OpenId, OpenStreamError, PeerId, PeerInfo,
+    PingError, Protocols, ResolveId, ToControl, ToLink, TransportError,
 };
-use tokio::{net::TcpStream, sync::oneshot, task::AbortHandle};
+use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 
-use crate::{LinkStats, ListenError, Stream};
+use crate::{LinkStats, ListenError, Stream, handlers::Scope};
 
 /// How many facts wait for the control task before those who tell them have to wait.
 pub(crate) const FACTS_MAX: usize = 256;
@@ -19,11 +19,15 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 /// What a request is called, once the control task has seen it.
 pub(crate) type Ticket = Arc<OnceLock<OpenId>>;
 
+/// What a handle does where the control is.
+pub(crate) type Call = Box<dyn FnOnce(&mut Control, Instant) + Send>;
+
 /// What a handle asks for.
 pub(crate) enum Command {
     Open {
         protocols: Protocols,
         peer: PeerInfo,
+        how: Open,
         ticket: Ticket,
         reply: Reply<Result<Stream, OpenStreamError>>,
     },
@@ -38,8 +42,21 @@ pub(crate) enum Command {
         address: Multiaddr,
         reply: Reply<Result<Multiaddr, ListenError>>,
     },
-    SetHandler(Protocols),
-    RemoveHandler(Protocols),
+    Unlisten {
+        address: Multiaddr,
+        reply: Reply<bool>,
+    },
+    SetHandler {
+        handler: u64,
+        scope: Scope,
+        /// Those that have no name left.
+        gone: Vec<u64>,
+    },
+    RemoveHandler {
+        handler: u64,
+    },
+    /// Something that is done where the control is, and answered by itself.
+    Call(Call),
     Ping {
         peer: PeerId,
         reply: Reply<Result<Duration, PingError>>,
@@ -81,6 +98,10 @@ pub(crate) enum Fact {
         wanted: Multiaddr,
         cause: TransportError,
     },
+    /// A listener has ended by command: its socket is closed.
+    Unlistened {
+        wanted: Multiaddr,
+    },
     Accepted {
         socket: TcpStream,
         local: Multiaddr,
@@ -121,11 +142,17 @@ impl Pending {
 
 /// Ends a task when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Task(AbortHandle);
+pub(crate) struct Task(JoinHandle<()>);
 
 impl Task {
     pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(future).abort_handle())
+        Self(tokio::spawn(future))
+    }
+
+    /// Ends the task and waits until it has let go of what it had.
+    pub(crate) async fn end(mut self) {
+        self.0.abort();
+        let _ = (&mut self.0).await;
     }
 }
 

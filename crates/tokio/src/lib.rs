@@ -17,8 +17,17 @@
 //!
 //! # Names
 //!
-//! Hosts in addresses (`/dns4`, `/dns6`, `/dns`) are resolved by the system before they are dialled, so that all their
-//! addresses are ranked. `/dnsaddr` is not: the system has no call for it.
+//! Names in addresses are resolved before they are dialled, so that all their addresses are ranked. With the feature `dns`
+//! hickory does it, by the system's name servers or [those that are given](NameServers): `/dns`, `/dns4`, `/dns6` and
+//! `/dnsaddr`. Without it the system does it, which knows nothing of `/dnsaddr`: such an address fails as
+//! [unsupported](TransportError::Unsupported).
+//!
+//! # All interfaces
+//!
+//! Who listens on `/ip4/0.0.0.0/…` or `/ip6/::/…` is reached at each address of the host. [`Node::advertised`] tells which
+//! these are, and identify tells peers, those of loopback only to peers on this host. While such an address is listened on
+//! the interfaces are looked at every 10 seconds; peers are told what has changed. A socket of IPv6 takes no IPv4, so that
+//! both can have one port.
 //!
 //! # Lifetime
 //!
@@ -35,26 +44,43 @@
 //! A call says what went wrong by a type of its own. I/O errors of a [`Stream`] hold a [`StreamError`].
 
 mod address;
+mod book;
 mod control;
+#[cfg(feature = "dns")]
+mod dns;
 mod error;
 mod events;
 mod facts;
+mod handlers;
+mod handover;
+mod interfaces;
 mod link;
+mod listeners;
+mod names;
 mod node;
-mod resolve;
+mod policy;
 mod shared;
 mod sockets;
 mod stream;
 mod time;
 mod waiting;
 
+/// What `loom/` replaces.
+mod sync {
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};
+pub use handlers::Handler;
+pub use names::NameServers;
 pub use node::{LinkStats, Node, config};
+pub use policy::Keep;
 pub use sanswarm as core;
 pub use sanswarm::{
-    Bytes, CloseReason, Config, ConnId, Event, Goodbye, IdentifyError, Info, Keypair, Multiaddr, OpenStreamError,
-    PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError, StreamId, TransportError,
+    Bytes, CloseReason, CloseRule, Config, ConnId, Denied, Event, Gate, Goodbye, IdentifyError, Info, Keypair, Known,
+    Multiaddr, Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, SigningError,
+    SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
 pub use sockets::connect;
 pub use stream::Stream;

@@ -113,16 +113,18 @@ impl LinkTask {
         while let Some(message) = self.orders.recv().await {
             let _ = self.facts.send(Fact::Undelivered(message)).await;
         }
-        let cut = !self.out.is_empty() || !self.shared.lock().send.is_empty();
+        let cut = !self.out.is_empty() || self.shared.has_unsent();
         let _ = self.facts.send(Fact::LinkEnded { conn: self.conn, cut }).await;
     }
 
     /// Lets the machine use what has come in and say what is to go out. Returns what to do with the socket.
     fn turn(&mut self, timed_out: bool) -> Hangup {
-        let now = self.node.clock.now();
         let shared = self.shared.clone();
-        let mut state = shared.lock();
-        state.is_dirty = false;
+        shared.work(|state| self.turn_with(state, timed_out))
+    }
+
+    fn turn_with(&mut self, state: &mut LinkState, timed_out: bool) -> Hangup {
+        let now = self.node.clock.now();
         state.turns += 1;
         for message in self.inbox.drain(..) {
             state.link.handle_link(now, message);
@@ -130,7 +132,7 @@ impl LinkTask {
         if timed_out {
             state.link.handle_timeout(now);
         }
-        self.drive(now, &mut state);
+        self.drive(now, state);
         self.todo.messages.extend(core::iter::from_fn(|| state.link.poll_control()));
         if state.link.is_ended() && !core::mem::replace(&mut self.told_end, true) {
             self.todo.wakers.append(&mut state.take_wakers());
@@ -313,10 +315,10 @@ impl LinkTask {
 impl Drop for LinkTask {
     /// However the task ends: nobody waits for it in vain.
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.is_gone = true;
-        let mut wakers = state.take_wakers();
-        drop(state);
+        let mut wakers = self.shared.work(|state| {
+            state.is_gone = true;
+            state.take_wakers()
+        });
         wakers.append(&mut self.todo.wakers);
         for waker in wakers {
             waker.wake();

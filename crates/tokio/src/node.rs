@@ -4,17 +4,18 @@ use core::{fmt, time::Duration};
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    Config, ConnId, Event, IdentifyError, Info, Keypair, Mark, Multiaddr, OpenStreamError, PeerId, PeerInfo, PingError,
-    Protocols, SigningError,
+    Config, ConnId, Control, Event, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open, OpenStreamError,
+    PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
-    Events, ListenError, Stream,
+    Events, Handler, ListenError, NameServers, Stream,
     control::ControlTask,
     error::SHUT_DOWN,
     facts::{Command, Ticket},
-    shared::{Handler, NodeShared, lock},
+    handlers::Scope,
+    shared::{NodeShared, Run, lock},
     time::unix_seconds,
 };
 
@@ -75,11 +76,22 @@ impl Node {
     ///
     /// # Panics
     /// Outside of a tokio runtime, or in one without I/O or time.
-    pub fn new(mut config: Config) -> Result<Self, SigningError> {
+    pub fn new(config: Config) -> Result<Self, SigningError> {
+        Self::with_name_servers(config, NameServers::System)
+    }
+
+    /// Starts a node that asks these servers about the names in addresses.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, SigningError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let shared = Arc::new(NodeShared::new());
         let (commands, orders) = mpsc::unbounded_channel();
-        let control = ControlTask::new(config, shared.clone(), orders)?;
+        let control = ControlTask::new(config, servers, shared.clone(), orders)?;
         let (id, events) = (control.id(), control.events());
         tokio::spawn(control.run());
         Ok(Self { id, commands, shared, events })
@@ -99,13 +111,20 @@ impl Node {
         self.id
     }
 
-    /// Listens on an address and returns the one that was bound, without `/p2p/…`: port 0 has become a real one. Dropping
-    /// the future does not end the listening.
+    /// Listens on an address and returns the one that was bound, without `/p2p/…`: port 0 has become a real one. What others
+    /// can dial of an address of all interfaces, [`advertised`](Self::advertised) tells. Dropping the future does not end
+    /// the listening.
     ///
     /// # Errors
     /// [`ListenError`].
     pub async fn listen(&self, address: Multiaddr) -> Result<Multiaddr, ListenError> {
         self.ask(|reply| Command::Listen { address, reply }).await.unwrap_or(Err(ListenError::Shutdown))
+    }
+
+    /// Listens no more on an address: the one that [`listen`](Self::listen) was given, or the one that it returned.
+    /// Connections that it has accepted stay. Returns whether there was such a listener; then its port is free again.
+    pub async fn unlisten(&self, address: Multiaddr) -> bool {
+        self.ask(|reply| Command::Unlisten { address, reply }).await.unwrap_or(false)
     }
 
     /// Opens a stream to a peer for the first of `protocols` that it speaks; connects first where there is no
@@ -119,8 +138,22 @@ impl Node {
         protocols: impl Into<Protocols>,
         peer: impl Into<PeerInfo>,
     ) -> Result<Stream, OpenStreamError> {
+        self.open_stream_with(protocols, peer, Open::Wait).await
+    }
+
+    /// As [`open_stream`](Self::open_stream), with a say in whether payload may go before the agreement, and in whether a
+    /// name is offered that the peer does not list.
+    ///
+    /// # Errors
+    /// [`OpenStreamError`].
+    pub async fn open_stream_with(
+        &self,
+        protocols: impl Into<Protocols>,
+        peer: impl Into<PeerInfo>,
+        how: Open,
+    ) -> Result<Stream, OpenStreamError> {
         let (protocols, peer) = (protocols.into(), peer.into());
-        self.request(|ticket, reply| Command::Open { protocols, peer, ticket, reply }).await
+        self.request(|ticket, reply| Command::Open { protocols, peer, how, ticket, reply }).await
     }
 
     /// Connects to a peer, or finds the connection that is there. Cancel-safe.
@@ -132,34 +165,51 @@ impl Node {
         self.request(|ticket, reply| Command::Connect { peer, ticket, reply }).await
     }
 
-    /// Sets who handles inbound streams of `protocols`, from now on: each stream gets a task. A handler that was there is
-    /// replaced; what it has begun goes on.
-    pub fn set_stream_handler<F, Fut>(&self, protocols: impl Into<Protocols>, handler: F)
+    /// Sets who handles inbound streams of `protocols`, from now on: each stream gets a task. A name that had a handler has
+    /// the new one; what the old one has begun goes on. Connected peers are told what has changed.
+    pub fn set_stream_handler<F, Fut>(&self, protocols: impl Into<Protocols>, handler: F) -> Handler
     where
         F: Fn(Stream) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (protocols, handler): (Protocols, Handler) =
-            (protocols.into(), Arc::new(move |stream| Box::pin(handler(stream))));
-        // Replaced handlers are the user's code: they are dropped without the lock.
-        let mut replaced = Vec::new();
-        let mut handlers = lock(&self.shared.handlers);
-        // Under the lock, so that the table and the control task agree on who was last. A node that has ended takes none.
-        if self.commands.send(Command::SetHandler(protocols.clone())).is_ok() {
-            let names = protocols.as_slice().iter().cloned();
-            replaced.extend(names.map(|name| handlers.insert(name, handler.clone())));
-        }
-        drop(handlers);
+        self.set_handler(Scope::Names(protocols.into()), Arc::new(move |stream| Box::pin(handler(stream))))
     }
 
-    /// Takes the handlers of `protocols` away: streams of them are refused from now on.
-    pub fn remove_stream_handler(&self, protocols: impl Into<Protocols>) {
-        let protocols = protocols.into();
+    /// Sets who handles inbound streams of all protocols that `accepts` accepts and that have no handler of their own. Of
+    /// several such handlers the one that was set first is asked first. `accepts` must not block; peers are not told of
+    /// these names, since they are no list.
+    pub fn set_stream_handler_where<F, Fut>(
+        &self,
+        accepts: impl Fn(&ProtocolName) -> bool + Send + Sync + 'static,
+        handler: F,
+    ) -> Handler
+    where
+        F: Fn(Stream) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.set_handler(Scope::Where(Arc::new(accepts)), Arc::new(move |stream| Box::pin(handler(stream))))
+    }
+
+    fn set_handler(&self, scope: Scope, run: Run) -> Handler {
         let mut handlers = lock(&self.shared.handlers);
-        let removed: Vec<_> = protocols.as_slice().iter().map(|name| handlers.remove(name)).collect();
-        let _ = self.commands.send(Command::RemoveHandler(protocols));
+        let (handler, replaced) = handlers.set(&scope, run);
+        let mut gone: Vec<_> = replaced.iter().map(|(id, _)| *id).filter(|id| !handlers.has(*id)).collect();
+        gone.dedup();
+        // Under the lock, so that the table and the control task agree on who was last. A node that has ended takes none.
+        let ended = self.commands.send(Command::SetHandler { handler: handler.0, scope, gone }).is_err();
+        let unused = if ended { handlers.remove(handler) } else { Vec::new() };
         drop(handlers);
-        drop(removed);
+        // The user's code: dropped without the lock.
+        drop((replaced, unused));
+        handler
+    }
+
+    /// Takes a handler away: streams of its protocols are refused from now on; what it has begun goes on. Returns whether
+    /// it was there, which one is no more once each of its names has a new one.
+    pub fn remove_stream_handler(&self, handler: Handler) -> bool {
+        let removed = lock(&self.shared.handlers).remove(handler);
+        let _ = self.commands.send(Command::RemoveHandler { handler: handler.0 });
+        !removed.is_empty()
     }
 
     /// Pings a connected peer and returns the round-trip time.
@@ -201,14 +251,28 @@ impl Node {
         self.ask(|reply| Command::Disconnect { peer, reply }).await.unwrap_or(0)
     }
 
-    /// Ends the node: its listeners at once, its connections in good order, and those by force that have not ended after
-    /// `deadline`. Returns how many connections were cut before all was sent. Requests that wait are answered with an
-    /// error, and so is what is asked from now on; handlers are dropped.
+    /// Ends the node in good order: its listeners and what waits for an answer at once, connections without a stream with
+    /// a goodbye, those in use when their last stream has ended. After `deadline` the others are cut, with a goodbye
+    /// that takes a second at most. Returns how many connections were cut:
+    /// they were in use, or had not sent all. What is asked from now on is answered with an error; handlers are dropped.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         self.ask(|reply| Command::Shutdown { deadline, reply }).await.unwrap_or(0)
     }
 
     // ---- within
+
+    /// Does something where the control is. `None`: the node has ended.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Control, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
+        self.ask(|reply| Command::Call(Box::new(|control, now| drop(reply.send(call(control, now)))))).await
+    }
+
+    /// For those that shall not keep the node running.
+    pub(crate) fn weak_commands(&self) -> mpsc::WeakUnboundedSender<Command> {
+        self.commands.downgrade()
+    }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();

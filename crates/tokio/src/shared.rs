@@ -10,17 +10,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sanswarm::{Link, OpenId, ProtocolName, Refusal, SendBuf, StreamId};
+use sanswarm::{Link, OpenId, Refusal, SendBuf, StreamId};
 
-use crate::{LinkStats, Stream, facts::Pending, time::Clock};
+use crate::{
+    LinkStats, Stream,
+    facts::Pending,
+    handlers::Handlers,
+    handover::{Handover, State},
+    time::Clock,
+};
 
 /// What a stream handler is behind its type: it is called in a task of the stream's own.
-pub(crate) type Handler = Arc<dyn Fn(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub(crate) type Run = Arc<dyn Fn(Stream) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// What the tasks of a node and its handles share.
 pub(crate) struct NodeShared {
     pub(crate) clock: Clock,
-    pub(crate) handlers: Mutex<BTreeMap<ProtocolName, Handler>>,
+    pub(crate) handlers: Mutex<Handlers<Run>>,
     /// Requests without an answer. The control task puts them in; it answers those that fail, links the others.
     pub(crate) pending: Mutex<BTreeMap<OpenId, Pending>>,
 }
@@ -43,10 +49,10 @@ impl NodeShared {
             }
             return;
         }
-        let handler = lock(&self.handlers).get(stream.protocol()).cloned();
-        if let Some(handler) = handler {
+        let candidates = lock(&self.handlers).of(stream.protocol());
+        if let Some(run) = candidates.choose(stream.protocol()) {
             // The call is in the task too: it is the user's code.
-            tokio::spawn(async move { handler(stream).await });
+            tokio::spawn(async move { run(stream).await });
         }
     }
 }
@@ -59,7 +65,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What the task of a link shares with the handles of its streams.
 pub(crate) struct LinkShared {
     pub(crate) clock: Clock,
-    state: Mutex<LinkState>,
+    state: Handover<LinkState>,
     is_admitted: AtomicBool,
 }
 
@@ -69,8 +75,6 @@ pub(crate) struct LinkState {
     pub(crate) slots: BTreeMap<StreamId, Slot>,
     /// A handle has changed something: the task has to look.
     pub(crate) is_dirty: bool,
-    /// The task, while it waits.
-    task: Option<Waker>,
     /// The task is no more.
     pub(crate) is_gone: bool,
     pub(crate) bytes_in: u64,
@@ -95,12 +99,11 @@ impl LinkShared {
             send: SendBuf::default(),
             slots: BTreeMap::new(),
             is_dirty: false,
-            task: None,
             is_gone: false,
             bytes_in: 0,
             turns: 0,
         };
-        Self { clock, state: Mutex::new(state), is_admitted: AtomicBool::new(false) }
+        Self { clock, state: Handover::new(state), is_admitted: AtomicBool::new(false) }
     }
 
     /// Whether the control has let the connection in. Until then its streams are not for the handlers.
@@ -112,48 +115,49 @@ impl LinkShared {
         self.is_admitted.store(true, Ordering::Release);
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, LinkState> {
-        lock(&self.state)
+    /// The task's work: see [`Handover::work`].
+    pub(crate) fn work<R>(&self, work: impl FnOnce(&mut LinkState) -> R) -> R {
+        self.state.work(work)
     }
 
     /// A call of a handle. If it leaves the state dirty the task is woken.
     pub(crate) fn call<R>(&self, call: impl FnOnce(&mut LinkState) -> R) -> R {
-        let mut state = self.lock();
-        let result = call(&mut state);
-        let task = if state.is_dirty { state.task.take() } else { None };
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
-        result
+        self.state.call(call)
     }
 
     /// For the task: whether a handle has changed something. If not, it is woken when one does.
     pub(crate) fn poll_dirty(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if state.is_dirty {
-            return Poll::Ready(());
-        }
-        match &mut state.task {
-            Some(task) => task.clone_from(cx.waker()),
-            task => *task = Some(cx.waker().clone()),
-        }
-        state.send.release();
-        Poll::Pending
+        self.state.poll_dirty(cx)
+    }
+
+    /// Whether bytes wait to be sent.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.state.look(|state| !state.send.is_empty())
     }
 
     pub(crate) fn stats(&self) -> LinkStats {
-        let state = self.lock();
-        let stats = state.link.stats();
-        LinkStats {
-            round_trips: stats.round_trips,
-            streams: stats.streams,
-            bytes_in: state.bytes_in,
-            bytes_out: state.send.total(),
-            turns: state.turns,
-            secured: stats.secured,
-            ready: stats.ready,
-        }
+        self.state.look(|state| {
+            let stats = state.link.stats();
+            LinkStats {
+                round_trips: stats.round_trips,
+                streams: stats.streams,
+                bytes_in: state.bytes_in,
+                bytes_out: state.send.total(),
+                turns: state.turns,
+                secured: stats.secured,
+                ready: stats.ready,
+            }
+        })
+    }
+}
+
+impl State for LinkState {
+    fn is_dirty(&mut self) -> &mut bool {
+        &mut self.is_dirty
+    }
+
+    fn rest(&mut self) {
+        self.send.release();
     }
 }
 

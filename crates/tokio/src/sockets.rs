@@ -4,6 +4,7 @@ use core::{net::SocketAddr, time::Duration};
 use std::io;
 
 use sanswarm::{ConnId, Multiaddr, TransportError};
+use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc::Sender,
@@ -16,6 +17,9 @@ use crate::{
 
 /// After an accept that failed for the host's sake (no descriptor is left, mostly), this long nothing is accepted.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that the system holds until they are accepted, as tokio's own listeners have it.
+const BACKLOG: i32 = 1024;
 
 /// Connects to an address and tells how it went.
 pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) {
@@ -70,8 +74,31 @@ pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
 
 async fn bind(address: &Multiaddr) -> Result<(TcpListener, SocketAddr), TransportError> {
     let addresses = Target::parse(address).ok_or(TransportError::Unsupported)?.resolve().await?;
-    let listener = TcpListener::bind(&addresses[..]).await.map_err(|error| transport_error(&error))?;
-    let local = listener.local_addr().map_err(|error| transport_error(&error))?;
+    let mut cause = TransportError::NotFound;
+    for address in addresses {
+        match bind_socket(address) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => cause = transport_error(&error),
+        }
+    }
+    Err(cause)
+}
+
+/// A socket of IPv6 is one of IPv6 only, so that the same port can be listened on by IPv4 beside it.
+fn bind_socket(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // On Windows it would let others take the port away.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let local = listener.local_addr()?;
     Ok((listener, local))
 }
 

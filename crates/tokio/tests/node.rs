@@ -75,7 +75,7 @@ async fn shutdown_delivers_what_was_written_and_ends_all() {
         let mut events = bob.events();
         let mut stream = alice.open_stream(ECHO, info.clone()).await.unwrap();
         stream.write_all(b"hello").await.unwrap();
-        assert_eq!(alice.shutdown(Duration::from_secs(5)).await, 0);
+        assert_eq!(alice.shutdown(Duration::from_millis(100)).await, 1, "the stream was open");
         let reason = loop {
             if let Event::Disconnected { reason, .. } = events.next().await.unwrap() {
                 break reason;
@@ -86,7 +86,10 @@ async fn shutdown_delivers_what_was_written_and_ends_all() {
         let error = alice.open_stream(ECHO, info.clone()).await.unwrap_err();
         assert_eq!(error, OpenStreamError::Closed(Ok(CloseReason::Local)));
         assert!(alice.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.is_err());
-        assert!(stream.write_all(b"x").await.is_err() && stream.read_bytes().await.is_err());
+        assert!(stream.write_all(b"x").await.is_err());
+        // The echo may have come.
+        let rest = stream.read_to_end(&mut Vec::new()).await;
+        assert!(rest.is_err(), "{rest:?}");
         assert_eq!(alice.events().next().await, Err(EventsError::Ended));
         assert_eq!(alice.shutdown(Duration::ZERO).await, 0);
 
@@ -177,9 +180,10 @@ async fn a_handler_is_replaced_and_removed() {
         };
         bob.set_stream_handler(ECHO, say(b"one"));
         assert_eq!(ask().await, "one");
-        bob.set_stream_handler([ECHO, ProtocolName::from_static("/two/1.0.0")], say(b"two"));
+        bob.set_stream_handler(ProtocolName::from_static("/two/1.0.0"), say(b"two"));
+        let handler = bob.set_stream_handler(ECHO, say(b"two"));
         assert_eq!(ask().await, "two");
-        bob.remove_stream_handler(ECHO);
+        assert!(bob.remove_stream_handler(handler));
         while bob.identify(alice.id()).await.is_err() {}
         let refused = loop {
             // The node has no say in when the connection hears of it.

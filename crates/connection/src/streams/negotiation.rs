@@ -53,6 +53,7 @@ impl Streams {
             let seen = if outcome.is_err() { input } else { &input[..used] };
             self.transcript.stream_lines(Direction::Inbound, dialer, Layer::Stream, number, seen);
             stream.inbox.consume(used);
+            self.unread -= used;
             total += used;
             if used == 0 || matches!(outcome, Ok(Some(_))) {
                 break;

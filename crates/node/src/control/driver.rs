@@ -73,7 +73,7 @@ impl Control {
         let setup = Setup {
             handlers: self.handlers.clone(),
             gate: self.gate.clone(),
-            info: self.info.clone(),
+            info: self.infos.of(&conn.address),
             observed: conn.address.to_vec().into(),
             ping_interval: self.config.ping_interval,
             ping_timeout: self.config.ping_timeout,
@@ -95,6 +95,13 @@ impl Control {
     /// An address cannot be listened on, or not any more.
     pub fn handle_listen_failed(&mut self, address: Multiaddr, cause: TransportError) {
         self.swarm.handle_listen_failed(address, cause);
+        self.drain_swarm();
+        self.rewrite_info();
+    }
+
+    /// A listener has ended by command. `wanted` is the address by which it was asked for, `bound` what had been bound.
+    pub fn handle_unlistened(&mut self, wanted: &Multiaddr, bound: &[Multiaddr]) {
+        self.swarm.handle_unlistened(wanted, bound);
         self.drain_swarm();
         self.rewrite_info();
     }
@@ -131,6 +138,7 @@ impl Control {
                 self.events.push_back(Event::Ping { peer, conn: id, result });
             }
             ToControlKind::Streams(streams) => self.swarm.handle_streams(now, id, streams),
+            ToControlKind::Memory(bytes) => self.swarm.handle_memory(id, bytes),
             ToControlKind::Closed(result) => self.closed(now, id, result),
         }
         self.drain_swarm();

@@ -8,6 +8,7 @@ use sanswarm_swarm::{Answer, ConnId, Denied, Gate, KeepId, Ranker, ResolveId, Su
 use sanswarm_wire::Instant;
 
 use super::Control;
+use crate::{ToLink, message::ToLinkKind};
 
 impl Control {
     /// Says whether the driver answers [`Action::Resolve`](crate::Action::Resolve). If not, which is how it begins, an
@@ -115,6 +116,8 @@ impl Control {
     /// [`Event::ShutDown`](crate::Event::ShutDown) follows.
     pub fn shutdown(&mut self, now: Instant, deadline: Duration) {
         self.swarm.shutdown(now, deadline);
+        let linked = self.conns.iter().filter(|(_, conn)| conn.has_link);
+        self.to_links.extend(linked.map(|(conn, _)| (*conn, ToLink(ToLinkKind::Drain))));
         self.drain_swarm();
     }
 }

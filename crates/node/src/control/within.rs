@@ -9,7 +9,7 @@ use sanswarm_identify as identify;
 use sanswarm_swarm::{self as swarm, ConnId};
 use sanswarm_wire::{Instant, Role};
 
-use super::{Conn, Control, Request};
+use super::{Conn, Control, Infos, Request, is_loopback};
 use crate::{
     Action, Attempt, AttemptCause, CloseReason, DialReport, Event, Info, OpenStreamError, ToLink, message::ToLinkKind,
 };
@@ -89,6 +89,7 @@ impl Control {
                     self.actions.push_back(Action::Resolve { resolve, question });
                 }
                 swarm::Action::Listen { address } => self.actions.push_back(Action::Listen { address }),
+                swarm::Action::Unlisten { address } => self.actions.push_back(Action::Unlisten { address }),
                 _ => {}
             }
         }
@@ -111,6 +112,7 @@ impl Control {
             }
             swarm::Event::ShutDown { cut } => self.shut_down = Some(cut),
             swarm::Event::Listening { address } => self.events.push_back(Event::Listening { address }),
+            swarm::Event::Unlistened { address } => self.events.push_back(Event::Unlistened { address }),
             swarm::Event::ListenFailed { address, cause } => {
                 self.events.push_back(Event::ListenFailed { address, cause });
             }
@@ -137,7 +139,7 @@ impl Control {
             Some((_, error)) => AttemptCause::Connection(error.clone()),
             None => AttemptCause::Dial(attempt.failure),
         };
-        Attempt { address: attempt.address, cause, elapsed: attempt.elapsed }
+        Attempt { address: attempt.address, cause, reached: attempt.reached, elapsed: attempt.elapsed }
     }
 
     /// Writes into the peer book what a peer said of itself. A record that is not believed is as good as none.
@@ -153,7 +155,8 @@ impl Control {
 
     /// What we sign about where we listen, if that is configured and there is something to say.
     fn sign_record(&mut self) -> Option<Bytes> {
-        let addrs: Vec<_> = self.swarm.advertised().collect();
+        let (near, far): (Vec<_>, Vec<_>) = self.swarm.advertised().partition(is_loopback);
+        let addrs = if far.is_empty() { near } else { far };
         let seq = self.config.record_seq.as_mut().filter(|_| !addrs.is_empty())?;
         let record = swarm::PeerRecord::seal(&self.config.keypair, *seq, &addrs).ok()?;
         *seq += 1;
@@ -163,18 +166,22 @@ impl Control {
     /// Makes anew what identify says of us, and tells the links.
     pub(super) fn rewrite_info(&mut self) {
         let signed_peer_record = self.sign_record();
-        self.info = Arc::new(identify::Info {
+        let addrs = |near| self.swarm.advertised().filter(move |address| near || !is_loopback(address));
+        let listed = |near| addrs(near).map(|address| address.to_vec().into()).collect();
+        let far = identify::Info {
             public_key: Some(self.config.keypair.public().encode_protobuf().into()),
-            listen_addrs: self.swarm.advertised().map(|address| address.to_vec().into()).collect(),
+            listen_addrs: listed(false),
             protocols: self.handlers.protocols(),
             observed_addr: None,
             protocol_version: Some("ipfs/0.1.0".to_owned()),
             agent_version: Some(self.config.agent.clone()),
             signed_peer_record,
-        });
+        };
+        let near = identify::Info { listen_addrs: listed(true), ..far.clone() };
+        self.infos = Infos { near: Arc::new(near), far: Arc::new(far) };
         for (id, conn) in &self.conns {
             if conn.has_link {
-                let (handlers, info) = (self.handlers.clone(), self.info.clone());
+                let (handlers, info) = (self.handlers.clone(), self.infos.of(&conn.address));
                 self.to_links.push_back((*id, ToLink(ToLinkKind::Handlers { handlers, info })));
             }
         }

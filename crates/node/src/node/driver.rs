@@ -47,6 +47,11 @@ impl Node {
         self.control.handle_listen_failed(address, cause);
     }
 
+    /// A listener has ended by command. `wanted` is the address by which it was asked for, `bound` what had been bound.
+    pub fn handle_unlistened(&mut self, wanted: &Multiaddr, bound: &[Multiaddr]) {
+        self.control.handle_unlistened(wanted, bound);
+    }
+
     /// Takes bytes that have arrived, as many as there is room for, and returns how many. Offer the rest again after
     /// polling; until then do not read the socket.
     pub fn handle_input(&mut self, conn: ConnId, input: &[u8]) -> usize {

@@ -28,6 +28,7 @@ impl<A: App> Network<A> {
     /// A node asks for a socket.
     pub(super) fn dial(&mut self, index: usize, conn: ConnId, to: Multiaddr) {
         let target = self.core.places.get(&to).copied();
+        self.check_dial(index, target);
         let desk = &mut self.machines[index].desk;
         desk.conns.insert(conn, Tie { other: target.unwrap_or(usize::MAX), ..Tie::default() });
         let (epoch, since) = (desk.epoch, self.core.now);
@@ -72,7 +73,8 @@ impl<A: App> Network<A> {
         let cause = if hosts.iter().any(|machine| machine.is_hostile()) {
             Some(Cause::Hostile)
         } else {
-            hosts.iter().any(|machine| machine.desk.quiet_from > now).then_some(Cause::Fault)
+            let is_bad = hosts.iter().any(|machine| machine.desk.quiet_from > now) || self.core.is_bad(from, to);
+            is_bad.then_some(Cause::Fault)
         };
         let account = Account::new(now, cause);
         let key = self.pipes.insert(Pipe::new(self.core.serial, from, to, account));
@@ -88,10 +90,9 @@ impl<A: App> Network<A> {
     pub(super) fn dial_failed(&mut self, index: usize, epoch: u32, conn: ConnId, cause: TransportError) {
         let now = self.core.now;
         let machine = &mut self.machines[index];
-        if machine.desk.epoch != epoch || machine.desk.conns.remove(&conn).is_none() {
-            return;
-        }
+        let Some(tie) = machine.desk.conns.remove(&conn).filter(|_| machine.desk.epoch == epoch) else { return };
         let local = machine.desk.clock.local(now);
+        machine.desk.note_failed(local, tie.other);
         if let Some(node) = machine.node() {
             node.handle_dial_failed(local, conn, cause);
         }

@@ -146,6 +146,11 @@ impl Core {
         }
     }
 
+    /// Whether the links between two hosts explain whatever comes late.
+    pub(crate) fn is_bad(&self, a: usize, b: usize) -> bool {
+        self.link(a, b).is_bad() || self.link(b, a).is_bad()
+    }
+
     pub(crate) fn trace(&self, host: usize, text: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace(self.now, HostId::new(host), &text());

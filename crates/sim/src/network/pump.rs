@@ -5,9 +5,9 @@ use sanswarm::{Action, Event, Instant};
 use super::{Due, Network};
 use crate::{
     App, Rule, Violation,
-    book::Cause,
-    desk::{Kind, Power},
-    pipe::Tip,
+    book::{Cause, State},
+    desk::{Kind, PipeKey, Power},
+    pipe::{Side, Tip},
 };
 
 /// Rounds after which a host that finds no rest is at fault.
@@ -128,7 +128,11 @@ impl<A: App> Network<A> {
                     tie.is_shut = true;
                     let due = Due::Shut { host: index, epoch: desk.epoch, conn };
                     self.core.agenda.put(now + super::watch::SHUT_WITHIN, due);
-                    if let Some((key, side)) = tie.pipe {
+                    let (pipe, was_connected) = (tie.pipe, desk.connected.contains_key(&conn));
+                    if let Some((key, side)) = pipe {
+                        if !was_connected {
+                            self.blame_denied(key, side);
+                        }
                         self.push_item(key, side, crate::pipe::Item::Fin);
                     }
                 }
@@ -136,11 +140,8 @@ impl<A: App> Network<A> {
                     let desk = &mut self.machines[index].desk;
                     let was_connected = desk.connected.contains_key(&conn);
                     let Some((key, side)) = desk.conns.remove(&conn).and_then(|tie| tie.pipe) else { continue };
-                    if let Some(pipe) = self.pipes.get_mut(key).filter(|_| !was_connected) {
-                        // A limit or the end of a dial: it never was a connection of the application's.
-                        if pipe.account.cause.is_none() && pipe.account.states[side] == crate::book::State::Pending {
-                            pipe.account.blame(Cause::Denied);
-                        }
+                    if !was_connected {
+                        self.blame_denied(key, side);
                     }
                     self.close_end(key, side);
                 }
@@ -148,6 +149,14 @@ impl<A: App> Network<A> {
             }
         }
         moved
+    }
+
+    /// A limit or the end of a dial has ended what never was a connection of the application's. If an upgrade failed
+    /// instead, this end has been asked for the cause before.
+    fn blame_denied(&mut self, key: PipeKey, side: Side) {
+        if let Some(pipe) = self.pipes.get_mut(key).filter(|pipe| pipe.account.states[side] == State::Pending) {
+            pipe.account.blame(Cause::Denied);
+        }
     }
 
     fn transmit(&mut self, index: usize) -> bool {

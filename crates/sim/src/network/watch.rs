@@ -3,19 +3,25 @@
 use core::{hash::Hash, time::Duration};
 
 use sanswarm::{
-    CloseRule, ConnId, Event, Instant, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId,
+    ConnId, Event, Instant, Muxer, OpenId, OpenStreamError, PeerId, PingError, Refusal, RefusalCause, StreamId,
 };
 
 use super::{Due, Network};
 use crate::{
     App, Rule,
-    book::{AGREEMENT, Cause, State},
-    desk::{PipeKey, Power},
+    book::{AGREEMENT, State},
+    desk::{Kind, PipeKey, Power},
     pipe::{Pipe, Side},
 };
 
 /// From the shutdown of a socket to its close: the close timeout of a node is 1 s.
 pub(super) const SHUT_WITHIN: Duration = Duration::from_secs(3);
+
+/// The least window of a stream of yamux.
+const YAMUX_WINDOW: u32 = 256 * 1024;
+
+/// What mplex lets be unread of a connection before it stops, and a message.
+const MPLEX_SESSION: usize = 8 * 1024 * 1024 + 64 * 1024;
 
 /// How long a cause explains what an upgrade or a negotiation comes to: the longest of them, and the ways.
 const EXPLAINS: Duration = Duration::from_secs(25);
@@ -25,10 +31,15 @@ impl<A: App> Network<A> {
     pub(super) fn note(&mut self, index: usize, event: &Event) {
         self.core.trace(index, || format!("{event:?}"));
         match event {
-            Event::Connected { peer, conn, .. } => self.note_connected(index, *conn, *peer),
+            Event::Connected { peer, conn, muxer, .. } => {
+                if let Some(tie) = self.machines[index].desk.conns.get_mut(conn) {
+                    tie.is_mplex = *muxer == Muxer::Mplex;
+                }
+                self.note_connected(index, *conn, *peer);
+            }
             Event::Disconnected { peer, conn, reason, rule } => {
-                if *rule == Some(CloseRule::Surplus) {
-                    self.note_surplus(index, *conn, *peer);
+                if let Some(rule) = rule {
+                    self.note_rule(index, *conn, *peer, *rule);
                 }
                 let text = format!("connection {conn} to host {} has ended ({reason:?})", self.other(index, *conn));
                 self.note_disconnected(index, *conn, &text);
@@ -53,7 +64,10 @@ impl<A: App> Network<A> {
             }
             Event::OpenFailed { request, error } => self.note_open_failed(index, *request, error),
             Event::Opened { request, stream, .. } => self.note_opened(index, *request, *stream),
-            Event::Readable { stream } => self.fold(index, 8, stream),
+            Event::Readable { stream } => {
+                self.fold(index, 8, stream);
+                self.check_unread(index, stream.conn);
+            }
             Event::Writable { stream } => self.fold(index, 9, stream),
             Event::Finished { stream } => self.note_finished(index, *stream),
             Event::Reset { stream } => self.note_reset(index, *stream, false),
@@ -81,7 +95,6 @@ impl<A: App> Network<A> {
         let now = self.core.now;
         let desk = &mut self.machines[index].desk;
         let is_new = desk.connected.insert(conn, peer).is_none();
-        let (held, most) = (desk.connected.len(), desk.connections_max);
         let Some((key, side)) = desk.conns.get(&conn).and_then(|tie| tie.pipe) else {
             return self.violate(index, Rule::Order, format!("connection {conn} is connected and has no socket"));
         };
@@ -91,6 +104,9 @@ impl<A: App> Network<A> {
             self.core.counts.connections += 1;
         }
         pipe.account.set(now, side, State::Connected);
+        if side == 1 {
+            self.machines[index].desk.met.insert(other, now);
+        }
         if !is_new {
             self.violate(index, Rule::Order, format!("connection {conn} is connected twice"));
         } else if self.core.directory[other].id != peer {
@@ -99,23 +115,9 @@ impl<A: App> Network<A> {
                 Rule::Order,
                 format!("connection {conn} goes to host {other} and is told to go to {peer}"),
             );
-        } else if held > most {
-            self.violate(index, Rule::Limit, format!("{held} connections of at most {most}"));
         }
+        self.check_admitted(index, key, side, peer);
         self.check_later(key);
-    }
-
-    /// An end has closed a connection because it has a better one to the same peer, which must be there.
-    fn note_surplus(&mut self, index: usize, conn: ConnId, peer: PeerId) {
-        let desk = &self.machines[index].desk;
-        if !desk.connected.iter().any(|(other, whose)| *other != conn && *whose == peer) {
-            self.violate(index, Rule::Cause, format!("connection {conn} was surplus, and it was the only one"));
-        }
-        let desk = &self.machines[index].desk;
-        if let Some(pipe) = desk.conns.get(&conn).and_then(|tie| tie.pipe).and_then(|(key, _)| self.pipes.get_mut(key))
-        {
-            pipe.account.blame(Cause::Surplus);
-        }
     }
 
     fn note_disconnected(&mut self, index: usize, conn: ConnId, text: &str) {
@@ -161,7 +163,9 @@ impl<A: App> Network<A> {
         let Some(tie) = self.machines[index].desk.conns.get(&conn) else { return };
         let other = tie.other;
         let has_cause = tie.pipe.and_then(|(key, _)| self.pipes.get(key)).is_some_and(|p| p.account.cause.is_some());
-        if !has_cause && !self.is_explained(index, Some(other), self.lately()) {
+        // A node that closes it itself says why when it has closed.
+        let is_closing = !self.lists(index, conn);
+        if !has_cause && !is_closing && !self.is_explained(index, Some(other), self.lately()) {
             self.violate(index, Rule::Cause, format!("connection {conn} to host {other}: {} without a cause", text()));
         }
     }
@@ -214,7 +218,8 @@ impl<A: App> Network<A> {
         let other = &self.machines[target];
         let after = |at: Instant| at > Instant::ZERO && at >= since;
         let has_cause = |pipe: &Pipe| pipe.account.cause.is_some() && pipe.ends.iter().any(|end| end.host == target);
-        after(desk.quiet_from)
+        self.core.is_bad(index, target)
+            || after(desk.quiet_from)
             || after(other.desk.quiet_from)
             || other.is_hostile()
             || desk.troubled.get(&target).is_some_and(|at| after(*at))
@@ -253,6 +258,24 @@ impl<A: App> Network<A> {
             self.violate(index, Rule::Order, format!("the id {wire} on the wire names a second stream"));
         } else if held > most {
             self.violate(index, Rule::Limit, format!("{held} streams of at most {most} on {}", stream.conn));
+        }
+    }
+
+    /// Whether a node holds no more payload of a connection than the windows that it has given, or mplex's bounds.
+    fn check_unread(&mut self, index: usize, conn: ConnId) {
+        let machine = &mut self.machines[index];
+        let Kind::Node(config, Some(node)) = &machine.kind else { return };
+        let Some(stats) = node.stats(conn) else { return };
+        let limits = &config.connection;
+        let most = if machine.desk.conns.get(&conn).is_some_and(|tie| tie.is_mplex) {
+            MPLEX_SESSION
+        } else {
+            stats.streams * limits.window_bytes.max(YAMUX_WINDOW) as usize + limits.session_window_bytes
+        };
+        if stats.unread > most {
+            let text =
+                format!("{} bytes of {} streams are unread on {conn}, at most {most}", stats.unread, stats.streams);
+            self.violate(index, Rule::Limit, text);
         }
     }
 
@@ -319,7 +342,7 @@ impl<A: App> Network<A> {
             let text = format!("an upgrade to host {} is not over after {within:?}", hosts[1 - side]);
             return self.violate(hosts[side], Rule::Late, text);
         }
-        if hosts.iter().any(|host| self.machines[*host].is_hostile()) {
+        if hosts.iter().any(|host| self.machines[*host].is_hostile()) || self.core.is_bad(hosts[0], hosts[1]) {
             return;
         }
         let longest = |pings: Option<Duration>| pings.map(|interval| AGREEMENT + interval);
@@ -403,6 +426,9 @@ impl<A: App> Network<A> {
             }
             if self.with_app(index, |app, host| app.is_settled(host)) == Some(false) {
                 return Some(format!("the application of host {index} waits"));
+            }
+            if let Some(other) = self.kept_without_use(index) {
+                return Some(format!("host {index} stays connected to host {other} though nobody uses it"));
             }
         }
         let pipes = self.machines.iter().flat_map(|machine| &machine.pipes).filter_map(|key| self.pipes.get(*key));

@@ -6,9 +6,9 @@ use core::{
     time::Duration,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     io,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -16,15 +16,19 @@ use std::{
 };
 
 use polling::Poller;
-use sanswarm::{Action, Config, ConnId, Event, Instant, ListenError, Multiaddr, Node, TransportError};
+use sanswarm::{
+    Action, Answer, Config, ConnId, Event, Instant, ListenError, Multiaddr, Node, Question, ResolveId, TransportError,
+};
 
 use super::sockets::Sockets;
 use crate::{
-    StartError,
-    accept::{REST, is_passing},
-    address::{Target, multiaddr, secret, transport_error},
+    NameServers, StartError,
+    accept::{REST, bind, is_passing},
+    address::{multiaddr, secret, socket_addr, transport_error},
     clock::{Clock, unix_seconds},
     dial::{self, DIALS_MAX},
+    interfaces::{Interfaces, is_wildcard},
+    names::Resolver,
     node::new_config,
     threads::{Kind, Threads},
 };
@@ -50,11 +54,16 @@ pub struct Driver {
     events: VecDeque<Event>,
     attempt: Duration,
     threads: Arc<Threads>,
-    dials: BTreeMap<ConnId, Arc<AtomicBool>>,
-    dialed: (Sender<Dialed>, Receiver<Dialed>),
+    resolver: Resolver,
+    interfaces: Interfaces,
+    heard: (Sender<Heard>, Receiver<Heard>),
 }
 
-type Dialed = (ConnId, Result<TcpStream, TransportError>);
+/// What other threads tell.
+enum Heard {
+    Dialed(ConnId, Result<TcpStream, TransportError>),
+    Resolved(ResolveId, Result<Answer, TransportError>),
+}
 
 /// Wakes a [`Driver`] from another thread: its wait ends.
 #[derive(Clone, Debug)]
@@ -77,10 +86,20 @@ impl Driver {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn new(mut config: Config) -> Result<Self, StartError> {
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        Self::with_name_servers(config, NameServers::System)
+    }
+
+    /// A driver that asks these servers about the names in addresses.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, StartError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
-        let attempt = config.swarm.attempt;
-        let node = Node::new(config).map_err(StartError::Signing)?;
+        let (attempt, resolve) = (config.swarm.attempt, config.swarm.resolve);
+        let mut node = Node::new(config).map_err(StartError::Signing)?;
+        node.set_resolves(true);
+        let threads = Arc::<Threads>::default();
         let poller = Poller::new().map_err(|error| StartError::System(transport_error(&error)))?;
         let poller = Arc::new(poller);
         Ok(Self {
@@ -93,9 +112,10 @@ impl Driver {
             said: Vec::new(),
             events: VecDeque::new(),
             attempt,
-            threads: Arc::default(),
-            dials: BTreeMap::new(),
-            dialed: channel(),
+            resolver: Resolver::new(threads.clone(), servers, resolve),
+            threads,
+            interfaces: Interfaces::default(),
+            heard: channel(),
         })
     }
 
@@ -126,6 +146,12 @@ impl Driver {
         self.node.listen(address)
     }
 
+    /// Listens no more on an address: the one of the command, or one that was bound for it. Connections that it has
+    /// accepted stay. Returns whether there is such a listener; then [`Event::Unlistened`] follows.
+    pub fn unlisten(&mut self, address: &Multiaddr) -> bool {
+        self.node.unlisten(address)
+    }
+
     /// What wakes this driver from another thread.
     pub fn waker(&self) -> Waker {
         Waker { poller: self.poller.clone(), woken: self.woken.clone() }
@@ -147,7 +173,8 @@ impl Driver {
         if self.events.len() >= EVENTS_MAX {
             return Ok(());
         }
-        let due = self.node.poll_timeout().map(|deadline| deadline.at).into_iter().chain(self.rest).min();
+        let due = self.node.poll_timeout().map(|deadline| deadline.at);
+        let due = [due, self.rest, self.interfaces.look_at].into_iter().flatten().min();
         let due = due.map(|at| self.clock.until(at));
         let wait = match (timeout, due) {
             // A wake that came while we did not wait counts, too: the poller may have forgotten it.
@@ -160,8 +187,11 @@ impl Driver {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        while let Ok((conn, result)) = self.dialed.1.try_recv() {
-            self.dialed(conn, result);
+        while let Ok(heard) = self.heard.1.try_recv() {
+            match heard {
+                Heard::Dialed(conn, result) => self.dialed(conn, result),
+                Heard::Resolved(resolve, result) => self.node.handle_resolved(self.now(), resolve, result),
+            }
         }
         for event in core::mem::take(&mut self.said) {
             if self.sockets.listener(event.key).is_some() {
@@ -174,6 +204,9 @@ impl Driver {
         if self.rest.is_some_and(|at| at <= now) {
             self.rest = None;
             self.sockets.set_listening(true);
+        }
+        if self.interfaces.look_at.is_some_and(|at| at <= now) {
+            self.look();
         }
         self.node.handle_timeout(now);
         self.pump();
@@ -222,45 +255,63 @@ impl Driver {
     fn act(&mut self, action: Action) {
         match action {
             Action::Dial { conn, address } => self.dial(conn, address),
-            Action::Abandon { conn } => self.abandon(conn),
-            Action::Listen { address } => match self.bind(&address) {
-                Ok(bound) => self.node.handle_listening(bound),
-                Err(cause) => self.node.handle_listen_failed(address, cause),
-            },
-            Action::Shutdown { conn } => self.sockets.shut_down(conn),
-            Action::Close { conn } => {
-                self.abandon(conn);
-                self.sockets.remove(conn);
+            Action::Resolve { resolve, question } => self.resolve(resolve, question),
+            Action::Listen { address } => self.open_listener(address),
+            Action::Unlisten { address } => {
+                if let Some((wanted, bound)) = self.sockets.remove_listener(&address) {
+                    self.node.handle_unlistened(&wanted, &[bound]);
+                    self.look();
+                }
             }
+            Action::Shutdown { conn } => self.sockets.shut_down(conn),
+            Action::Close { conn } => self.sockets.remove(conn),
             _ => {}
         }
     }
 
-    fn abandon(&mut self, conn: ConnId) {
-        if let Some(abandoned) = self.dials.remove(&conn) {
-            abandoned.store(true, Ordering::Relaxed);
+    fn open_listener(&mut self, address: Multiaddr) {
+        match self.bind(&address) {
+            Ok(bound) => {
+                self.look(); // Before it is told, so that there is something to advertise.
+                self.node.handle_listening(bound);
+            }
+            Err(cause) => self.node.handle_listen_failed(address, cause),
         }
     }
 
     fn bind(&mut self, address: &Multiaddr) -> Result<Multiaddr, TransportError> {
-        let Some(Target::Socket(addr)) = Target::read(address) else { return Err(TransportError::Unsupported) };
+        let addr = socket_addr(address).ok_or(TransportError::Unsupported)?;
         let mut bind = || -> io::Result<Multiaddr> {
-            let listener = TcpListener::bind(addr)?;
+            let listener = bind(addr)?;
             listener.set_nonblocking(true)?;
             let bound = multiaddr(listener.local_addr()?);
-            self.sockets.add_listener(listener)?;
+            self.sockets.add_listener(listener, address.clone(), bound.clone())?;
             Ok(bound)
         };
         bind().map_err(|error| transport_error(&error))
     }
 
+    /// Looks at the interfaces if they matter, and tells the node what has changed.
+    fn look(&mut self) {
+        let (now, matter) = (self.now(), self.sockets.bound().any(is_wildcard));
+        if let Some(addresses) = self.interfaces.look(now, matter) {
+            self.node.handle_interfaces(&addresses);
+        }
+    }
+
+    fn resolve(&mut self, resolve: ResolveId, question: Question) {
+        let (sender, poller) = (self.heard.0.clone(), self.poller.clone());
+        let tell = move |result| {
+            let _ = sender.send(Heard::Resolved(resolve, result));
+            let _ = poller.notify();
+        };
+        self.resolver.ask(question, Box::new(tell));
+    }
+
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
-        let abandoned = Arc::<AtomicBool>::default();
-        self.dials.insert(conn, abandoned.clone());
-        let (sender, poller, time) = (self.dialed.0.clone(), self.poller.clone(), self.attempt);
+        let (sender, poller, time) = (self.heard.0.clone(), self.poller.clone(), self.attempt);
         let run = move || {
-            let result = dial::connect(&address, time, &abandoned);
-            let _ = sender.send((conn, result));
+            let _ = sender.send(Heard::Dialed(conn, dial::connect(&address, time)));
             let _ = poller.notify();
         };
         if let Err(error) = self.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {
@@ -269,7 +320,6 @@ impl Driver {
     }
 
     fn dialed(&mut self, conn: ConnId, result: Result<TcpStream, TransportError>) {
-        self.dials.remove(&conn);
         let now = self.now();
         match result.and_then(|socket| Ok((socket, secret().map_err(|_| TransportError::Other(0))?))) {
             Ok((socket, secret)) => {
@@ -307,14 +357,6 @@ impl Driver {
     fn add(&mut self, conn: ConnId, socket: TcpStream) {
         if self.sockets.add(conn, socket).is_err() {
             self.node.handle_broken(conn);
-        }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        for abandoned in self.dials.values() {
-            abandoned.store(true, Ordering::Relaxed);
         }
     }
 }

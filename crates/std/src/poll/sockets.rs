@@ -8,7 +8,7 @@ use std::{
 };
 
 use polling::{Event, PollMode, Poller};
-use sanswarm::{ConnId, Node};
+use sanswarm::{ConnId, Multiaddr, Node};
 
 /// Bytes that one connection may read or write in a turn, so that the others have theirs.
 const TURN: usize = 256 * 1024;
@@ -18,11 +18,19 @@ const TURN: usize = 256 * 1024;
 pub(crate) struct Sockets {
     poller: Arc<Poller>,
     next_key: usize,
-    listeners: BTreeMap<usize, TcpListener>,
+    listeners: BTreeMap<usize, Listener>,
     conns: BTreeMap<usize, Conn>,
     keys: BTreeMap<ConnId, usize>,
     /// Connections whose interest may have changed.
     touched: BTreeSet<usize>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    /// The address of its command.
+    wanted: Multiaddr,
+    bound: Multiaddr,
 }
 
 #[derive(Debug)]
@@ -52,22 +60,36 @@ impl Sockets {
         self.next_key
     }
 
-    pub(crate) fn add_listener(&mut self, listener: TcpListener) -> io::Result<()> {
+    pub(crate) fn add_listener(&mut self, socket: TcpListener, wanted: Multiaddr, bound: Multiaddr) -> io::Result<()> {
         let key = self.key();
-        self.poller.add_with_mode(&listener, Event::readable(key), PollMode::Level)?;
-        self.listeners.insert(key, listener);
+        self.poller.add_with_mode(&socket, Event::readable(key), PollMode::Level)?;
+        self.listeners.insert(key, Listener { socket, wanted, bound });
         Ok(())
     }
 
+    /// Closes a listener, by the address of its command or the one that was bound. Returns both.
+    pub(crate) fn remove_listener(&mut self, address: &Multiaddr) -> Option<(Multiaddr, Multiaddr)> {
+        let is_it = |listener: &Listener| listener.wanted == *address || listener.bound == *address;
+        let key = *self.listeners.iter().find(|(_, listener)| is_it(listener))?.0;
+        let Listener { socket, wanted, bound } = self.listeners.remove(&key)?;
+        let _ = self.poller.delete(&socket);
+        Some((wanted, bound))
+    }
+
     pub(crate) fn listener(&self, key: usize) -> Option<&TcpListener> {
-        self.listeners.get(&key)
+        Some(&self.listeners.get(&key)?.socket)
+    }
+
+    /// The addresses that are bound.
+    pub(crate) fn bound(&self) -> impl Iterator<Item = &Multiaddr> {
+        self.listeners.values().map(|listener| &listener.bound)
     }
 
     /// Lets all listeners accept, or rest.
     pub(crate) fn set_listening(&self, on: bool) {
         for (key, listener) in &self.listeners {
             let event = Event { key: *key, readable: on, writable: false };
-            let _ = self.poller.modify_with_mode(listener, event, PollMode::Level);
+            let _ = self.poller.modify_with_mode(&listener.socket, event, PollMode::Level);
         }
     }
 

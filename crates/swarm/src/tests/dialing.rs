@@ -170,6 +170,43 @@ fn cancel_ends_the_attempts_and_reports_all_addresses() {
 }
 
 #[test]
+fn a_report_says_how_far_each_address_came() {
+    let mut swarm = swarm();
+    swarm.set_resolves(true);
+    let list = [addr(1), addr(2), addr(3), "/dns4/a.b/tcp/1".parse().unwrap(), addr(4)];
+    let dial = swarm.dial(ms(0), Some(peer(2)), &list);
+    let conns: Vec<_> = core::iter::once(0)
+        .chain([250, 500])
+        .map(|at| {
+            swarm.handle_timeout(ms(at));
+            let dials = swarm.actions().into_iter().filter_map(|action| match action {
+                Action::Dial { conn, .. } => Some(conn),
+                _ => None,
+            });
+            dials.last().unwrap()
+        })
+        .collect();
+    swarm.handle_dialed(ms(510), conns[0]);
+    swarm.handle_failed(ms(520), conns[0]);
+    swarm.handle_dialed(ms(530), conns[1]);
+    swarm.cancel(ms(540), dial);
+    let events = swarm.events();
+    let Event::DialFailed { attempts, .. } = &events[0] else { panic!() };
+    let all: Vec<_> = attempts.iter().map(|attempt| (attempt.failure, attempt.reached)).collect();
+    let gone = AttemptFailure::Abandoned;
+    assert_eq!(
+        all,
+        [
+            (AttemptFailure::Upgrade, Reached::Upgrade),
+            (gone, Reached::Upgrade),
+            (gone, Reached::Connect),
+            (gone, Reached::Connect),
+            (gone, Reached::Resolve),
+        ]
+    );
+}
+
+#[test]
 fn some_dials_are_answered_at_once() {
     let mut swarm = swarm_with(Limits { dials: 1, ..Limits::default() });
     let conn = swarm.inbound(3);

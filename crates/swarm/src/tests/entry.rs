@@ -54,6 +54,62 @@ fn a_flood_of_accepts_is_let_in_at_its_rate() {
     assert_eq!(accept(&mut closed, "20.0.0.1"), limit("accepts_per_second", 0));
 }
 
+#[test]
+fn one_network_has_a_rate_of_its_own_and_is_forgotten_soon() {
+    let limits = Limits { accepts_per_prefix: 4, established: 9999, pending_inbound: 9999, ..Limits::default() };
+    let mut swarm = swarm_with(limits);
+    let take = |swarm: &mut Swarm, time: u64, host: &str| {
+        let conn = swarm.handle_accepted(ms(time), addr(0), at(host));
+        conn.map(|conn| swarm.handle_failed(ms(time), conn))
+    };
+    for _ in 0..4 {
+        take(&mut swarm, 0, "20.0.0.9").expect("a second's worth at once");
+    }
+    assert_eq!(take(&mut swarm, 249, "20.0.0.9"), limit("accepts_per_prefix", 4), "though none of them is left");
+    take(&mut swarm, 249, "20.0.0.8").expect("another host");
+    take(&mut swarm, 250, "20.0.0.9").expect("one each quarter of a second");
+    assert_eq!(take(&mut swarm, 250, "20.0.0.9"), limit("accepts_per_prefix", 4));
+    for _ in 0..9 {
+        take(&mut swarm, 250, "127.0.0.1").expect("loopback is no network");
+    }
+    swarm.check();
+    // Who has gone is remembered for no longer than his rate.
+    for i in 0..2000_u64 {
+        take(&mut swarm, 1000 + i * 10, &format!("21.0.{}.{}", i / 200, i % 200)).unwrap();
+        assert!(swarm.counts.networks() <= 30, "{i}: {}", swarm.counts.networks());
+    }
+    let mut closed = swarm_with(Limits { accepts_per_prefix: 0, ..Limits::default() });
+    assert_eq!(accept(&mut closed, "20.0.0.1"), limit("accepts_per_prefix", 0));
+    accept(&mut closed, "127.0.0.1").unwrap();
+    assert!(swarm.is_clean());
+}
+
+#[test]
+fn without_memory_nothing_is_dialled() {
+    let mut swarm = swarm_with(Limits { memory: 100 << 10, ..Limits::default() });
+    let conn = swarm.inbound(3);
+    swarm.handle_memory(conn, 30 << 10);
+    swarm.events();
+    let dial = swarm.dial(ms(0), Some(peer(2)), &addrs([1, 2]));
+    let events = swarm.events();
+    assert_eq!(cause(&events[0]), (dial, DialError::AllFailed));
+    let none = AttemptFailure::Limit { name: "memory", value: 100 << 10 };
+    assert_eq!(failures(&events[0]), [(none, Duration::ZERO); 2]);
+    swarm.handle_memory(conn, 20 << 10);
+    swarm.dial(ms(0), Some(peer(2)), &addrs([1, 2]));
+    let first = swarm.dialing()[0].0;
+    swarm.handle_timeout(ms(250));
+    assert_eq!(swarm.dialing(), [], "there is room for one");
+    swarm.handle_dial_failed(ms(300), first, REFUSED);
+    let events = swarm.events();
+    assert_eq!(
+        failures(&events[0]),
+        [(none, Duration::ZERO), (AttemptFailure::Transport(REFUSED), Duration::from_millis(300))]
+    );
+    assert!(swarm.handle_accepted(ms(300), addr(0), addr(9)).is_ok(), "a shortage is no fault of the peer's");
+    swarm.check();
+}
+
 fn at_loopback() -> Multiaddr {
     at("127.0.0.1")
 }
@@ -126,6 +182,28 @@ fn who_is_blocked_is_neither_let_in_nor_dialled() {
     assert!(swarm.unblock(Subject::Net { ip: "20.0.0.1".parse().unwrap(), bits: 24 }), "the same network");
     assert!(!swarm.unblock(net) && swarm.unblock(Subject::Peer(peer(3))));
     accept(&mut swarm, "20.0.0.5").unwrap();
+}
+
+#[test]
+fn who_is_blocked_while_being_dialled_is_dialled_no_more() {
+    let mut swarm = swarm();
+    let one = swarm.dial(ms(0), Some(peer(2)), &addrs([1, 2]));
+    let two = swarm.dial(ms(0), Some(peer(2)), &[]);
+    let conn = swarm.dialing()[0].0;
+    swarm.block(ms(10), Subject::Peer(peer(2))).unwrap();
+    assert_eq!(swarm.actions(), [Action::Abandon { conn }]);
+    let causes: Vec<_> = swarm.events().iter().map(cause).collect();
+    assert_eq!(causes, [one, two].map(|dial| (dial, DialError::Blocked)));
+    assert!(swarm.is_clean());
+
+    swarm.dial(ms(20), Some(peer(3)), &addrs([1, 2, 3]));
+    swarm.dialing();
+    swarm.block(ms(30), Subject::Net { ip: "20.0.0.2".parse().unwrap(), bits: 32 }).unwrap();
+    swarm.handle_timeout(ms(270));
+    let (conn, address) = swarm.dialing()[0].clone();
+    assert_eq!(address, addr(3), "what was not tried yet is left out");
+    swarm.block(ms(280), Subject::Net { ip: "20.0.0.3".parse().unwrap(), bits: 32 }).unwrap();
+    assert_eq!(swarm.handle_ready(ms(290), conn, peer(3)), Err(Denied::Blocked), "and what was is not let in");
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn shutdown_waits_for_streams_until_its_deadline_and_tells_what_it_cut() {
     }
     assert_eq!(swarm.events().len(), 2);
     swarm.handle_timeout(ms(5000));
-    assert_eq!(swarm.actions(), [close(long)]);
+    assert_eq!(swarm.actions(), [Action::Close { conn: long, reason: CloseReason::Cut }]);
     swarm.handle_closed(ms(5100), long);
     assert_eq!(swarm.events().last(), Some(&Event::ShutDown { cut: 1 }));
     assert!(swarm.is_clean());

@@ -240,6 +240,10 @@ fn what_no_host_can_have_is_neither_dialled_nor_advertised() {
     swarm.handle_interfaces(&["10.0.0.1", "fd00::1", "20.1.1.1"].map(|ip| ip.parse().unwrap()));
     let all = ["/ip4/10.0.0.1/tcp/1", "/ip4/20.1.1.1/tcp/1", "/ip4/127.0.0.1/tcp/9"].map(parse);
     assert_eq!(swarm.advertised().collect::<Vec<_>>(), all);
+    swarm.handle_listening(parse("/ip6/::/tcp/2"));
+    swarm.handle_interfaces(&["fe80::1", "::1", "ff02::1", "::"].map(|ip| ip.parse().unwrap()));
+    let all = ["/ip4/127.0.0.1/tcp/9", "/ip6/::1/tcp/2"].map(parse);
+    assert_eq!(swarm.advertised().collect::<Vec<_>>(), all, "link-local addresses mean nothing to others");
 
     swarm.events();
     swarm.dial(ms(0), Some(peer(3)), &[parse("/ip4/127.0.0.1/tcp/9")]);

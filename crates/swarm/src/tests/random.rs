@@ -137,7 +137,10 @@ impl World {
                     assert_ne!(peer, super::peer(US));
                 }
                 Event::Disconnected { conn, .. } => assert!(self.open.remove(&conn)),
-                Event::Listening { .. } | Event::ListenFailed { .. } | Event::ShutDown { .. } => unreachable!(),
+                Event::Listening { .. }
+                | Event::Unlistened { .. }
+                | Event::ListenFailed { .. }
+                | Event::ShutDown { .. } => unreachable!(),
             }
         }
         self.swarm.check();

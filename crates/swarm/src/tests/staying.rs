@@ -136,3 +136,35 @@ fn listening_is_asked_for_once_and_reported_for_each_address() {
     assert_eq!(swarm.events(), [Event::ListenFailed { address: any.clone(), cause }]);
     assert_eq!(swarm.listen(any), Ok(()));
 }
+
+#[test]
+fn a_listener_ends_by_command_under_each_of_its_names() {
+    let mut swarm = swarm();
+    let any: Multiaddr = "/ip4/0.0.0.0/tcp/0".parse().unwrap();
+    assert!(!swarm.unlisten(&any), "nothing is listened on");
+    let unlisten = |address| [Action::Unlisten { address }];
+    let ended = |all: &[Multiaddr]| -> Vec<_> {
+        all.iter().map(|address| Event::Unlistened { address: address.clone() }).collect()
+    };
+    for name in [any.clone(), addr(2)] {
+        swarm.listen(any.clone()).unwrap();
+        swarm.actions();
+        addrs([1, 2]).into_iter().for_each(|address| swarm.handle_listening(address));
+        swarm.events();
+        assert!(swarm.unlisten(&name));
+        assert_eq!(swarm.actions(), unlisten(name));
+        swarm.handle_unlistened(&any, &addrs([1, 2]));
+        swarm.handle_unlistened(&any, &addrs([1, 2]));
+        assert_eq!(swarm.events(), ended(&addrs([1, 2])), "once each");
+        assert_eq!(swarm.listeners().count(), 0);
+        assert!(!swarm.unlisten(&any));
+    }
+    // Given up before it was bound.
+    swarm.listen(any.clone()).unwrap();
+    assert!(swarm.unlisten(&any));
+    assert_eq!(swarm.listen(any.clone()), Err(ListenError::Duplicate), "until it has ended");
+    swarm.handle_unlistened(&any, &[]);
+    assert_eq!(swarm.events(), ended(&[any]));
+    swarm.handle_unlistened(&addr(9), &addrs([8]));
+    assert!(swarm.events().is_empty(), "never heard of");
+}

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
-use sanswarm_swarm::{Action, CloseReason, ConnId, Denied, Event, Kind, Reach};
+use sanswarm_swarm::{Action, CloseReason, ConnId, Denied, Event, Kind, Reach, Visit};
 use sanswarm_wire::Role;
 
 use super::{Conn, US, World, peer};
@@ -51,10 +51,16 @@ impl World {
             limit("pending_inbound", limits.pending_inbound)
         } else if of_host >= limits.inbound_per_prefix {
             limit("inbound_per_prefix", limits.inbound_per_prefix)
+        } else if !self.rules.has_credit(self.now, Some(remote)) {
+            limit("accepts_per_prefix", limits.accepts_per_prefix)
+        } else if !self.rules.has_credit(self.now, None) {
+            limit("accepts_per_second", limits.accepts_per_second)
         } else if memory + (80 << 10) > limits.memory {
             limit("memory", limits.memory)
+        } else if self.rules.blocks_host(remote) {
+            Err(Denied::Blocked)
         } else {
-            Ok(())
+            self.rules.judge_gate(&Visit::Accept { local: &super::address(0), remote })
         }
     }
 
@@ -80,10 +86,10 @@ impl World {
             limit("established_outbound", limits.established_outbound)
         } else if self.count(|conn| conn.is_of(them)) >= limits.established_per_peer {
             limit("established_per_peer", limits.established_per_peer)
-        } else if self.blocked.contains(&them) {
+        } else if self.rules.blocks_peer(them) || self.rules.blocks_host(&conn.address) {
             Err(Denied::Blocked)
         } else {
-            Ok(())
+            self.rules.judge_gate(&Visit::Secured { peer: them, role: conn.role, address: &conn.address })
         }
     }
 
@@ -100,6 +106,7 @@ impl World {
                 assert!(!self.resolves.contains(&resolve), "a name is never given twice");
                 self.resolves.push(resolve);
             }
+            Action::Listen { address } => assert!(self.rules.asked_to_listen.remove(&address)),
             other => panic!("{other:?}"),
         }
     }
@@ -109,6 +116,10 @@ impl World {
         assert!(!self.shut, "nothing new");
         assert_ne!(Kind::of(&address).reach, Reach::Unroutable);
         assert!(expected.is_none_or(|them| them != peer(US)));
+        assert!(expected.is_none_or(|them| !self.rules.blocks_peer(them)), "{expected:?} is blocked");
+        assert!(!self.rules.blocks_host(&address), "{address} is blocked");
+        let memory: usize = self.alive.iter().map(|conn| conn.memory).sum();
+        assert!(memory + (80 << 10) <= self.limits.memory, "{memory} bytes are held");
         if let Some((times, at)) = self.failures.get(&(expected, address.clone())) {
             // Three quarters of the rest at least.
             let rest = Duration::from_millis(750).saturating_mul(1 << (*times - 1).min(8));
@@ -158,7 +169,7 @@ impl World {
                 let is_spared = is_kept || self.protected.contains(&them);
                 is_free && !is_spared && live > limits.low_water && idle >= limits.trim_grace
             }
-            CloseReason::Shutdown => self.shut,
+            CloseReason::Shutdown | CloseReason::Cut => self.shut,
             _ => false,
         };
         assert!(is_right, "{conn:?} closed by {reason:?} after {idle:?}");
@@ -194,6 +205,8 @@ impl World {
             Event::ShutDown { .. } => {
                 assert!(self.shut && !core::mem::replace(&mut self.told_shut, true));
             }
+            Event::Listening { address } => assert!(self.rules.told_to_listen.remove(&address), "{address}"),
+            Event::ListenFailed { address, .. } => assert!(self.rules.told_to_fail.remove(&address), "{address}"),
             other => panic!("{other:?}"),
         }
     }

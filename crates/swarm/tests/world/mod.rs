@@ -2,6 +2,7 @@
 //! searched from end to end. Shared by the property test and by the fuzz target `swarm`.
 
 mod judge;
+mod rules;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use sanswarm_swarm::{
-    Answer, CloseReason, ConnId, DialId, Identified, KeepId, Limits, ResolveId, Subject, Swarm, Transport,
-    TransportError,
+    Answer, CloseReason, ConnId, DialId, Identified, KeepId, Limits, ResolveId, Swarm, Transport, TransportError,
 };
 use sanswarm_wire::{Instant, Role};
 
@@ -67,7 +67,7 @@ pub(crate) struct World {
     became_ready: usize,
     answers: BTreeMap<DialId, usize>,
     protected: BTreeSet<PeerId>,
-    blocked: BTreeSet<PeerId>,
+    pub(crate) rules: rules::Rules,
     /// How often in a row an address has failed for a peer, and when last.
     failures: BTreeMap<(Option<PeerId>, Multiaddr), (u32, Instant)>,
     shut: bool,
@@ -86,6 +86,8 @@ impl World {
             pending_inbound: 3,
             pending_outbound: 4,
             inbound_per_prefix: 4,
+            accepts_per_second: 8,
+            accepts_per_prefix: 4,
             memory: 500 << 10,
             dials: 8,
             addresses_per_dial: 5,
@@ -94,6 +96,7 @@ impl World {
             keeps: 3,
             protected: 2,
             listed: 3,
+            listeners: 2,
             idle: Some(Duration::from_secs(40)),
             high_water: 5,
             low_water: 3,
@@ -116,7 +119,7 @@ impl World {
             became_ready: 0,
             answers: BTreeMap::new(),
             protected: BTreeSet::new(),
-            blocked: BTreeSet::new(),
+            rules: rules::Rules::default(),
             failures: BTreeMap::new(),
             shut: false,
             told_shut: false,
@@ -135,7 +138,7 @@ impl World {
 
     pub(crate) fn step(&mut self, (op, a, b): Step) {
         let id = peer(1 + a % 5);
-        match op % 20 {
+        match op % 26 {
             0 | 1 => self.dial((a % 6 != 0).then_some(id), b),
             2 => {
                 if let Some(dial) = self.dials.iter().rev().nth(usize::from(a) % 5) {
@@ -162,6 +165,12 @@ impl World {
             16 => self.guard(id, b),
             17 => self.resolved(a, b),
             18 => self.rest(id, b),
+            19 => self.list(id, b),
+            20 => self.gate(b),
+            21 => self.memory(a, b),
+            22 => self.listen(a, b),
+            23 => self.record(a, b),
+            24 => self.conn(a).into_iter().for_each(|conn| self.used(conn)),
             _ => {
                 if a % 16 == 0 {
                     self.shut = true;
@@ -192,6 +201,9 @@ impl World {
     fn accepted(&mut self, host: u8) {
         let remote = address(host % 6);
         let expected = self.judge_accept(&remote);
+        if expected.is_ok() {
+            self.rules.take(self.now, &remote);
+        }
         let accepted = self.swarm.handle_accepted(self.now, address(0), remote.clone());
         assert_eq!(accepted.err(), expected.err());
         let Ok(id) = accepted else { return };
@@ -268,6 +280,14 @@ impl World {
         assert_eq!(self.swarm.streams(id), self.known(id).map_or(0, |conn| conn.streams));
     }
 
+    fn used(&mut self, id: ConnId) {
+        let now = self.now;
+        if let Some(conn) = self.known(id).filter(|conn| conn.ready.is_some() && conn.streams == 0) {
+            conn.idle_since = now;
+        }
+        self.swarm.handle_used(now, id);
+    }
+
     fn keep(&mut self, id: PeerId, b: u8) {
         if b.is_multiple_of(2) {
             let kept = self.swarm.keep(id);
@@ -290,7 +310,7 @@ impl World {
     }
 
     fn guard(&mut self, id: PeerId, b: u8) {
-        match b % 4 {
+        match b % 2 {
             0 => {
                 let done = self.swarm.protect(id, true);
                 let fits = self.protected.contains(&id) || self.protected.len() < self.limits.protected;
@@ -299,18 +319,10 @@ impl World {
                     self.protected.insert(id);
                 }
             }
-            1 => {
+            _ => {
                 self.swarm.protect(id, false).expect("less is always possible");
                 self.protected.remove(&id);
             }
-            2 => {
-                let done = self.swarm.block(self.now, Subject::Peer(id));
-                assert_eq!(done.is_ok(), self.blocked.len() < self.limits.listed);
-                if done.is_ok() {
-                    assert_eq!(done, Ok(self.blocked.insert(id)));
-                }
-            }
-            _ => assert_eq!(self.swarm.unblock(Subject::Peer(id)), self.blocked.remove(&id)),
         }
     }
 
