@@ -16,7 +16,7 @@ fn node() -> Node {
 
 async fn echo() -> Result<(), Box<dyn core::error::Error>> {
     let (alice, bob) = (node(), node());
-    let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse()?).await?;
+    let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse()?)?;
     let incoming = bob.set_stream_handler(ECHO);
     let served = EXECUTOR.spawn(async move {
         let (mut reader, mut writer) = futures_lite::io::split(incoming.recv().await.ok()?);

@@ -15,6 +15,8 @@ use sanswarm::{
     Protocols, SigningError, StreamId,
 };
 
+use sanswarm_host::{multiaddr, secret, socket_addr, unix_seconds};
+
 use crate::{
     link::Conn,
     stream::{Slot, Stream},
@@ -71,11 +73,10 @@ pub(crate) type Later = Box<dyn FnOnce() + Send>;
 /// # Errors
 /// The system has no randomness to give.
 pub fn config() -> io::Result<Config> {
-    let failed = |_| io::Error::other("the system has no randomness to give");
-    let keypair = Keypair::ed25519_from_bytes(tasks::secret().map_err(failed)?).map_err(io::Error::other)?;
-    let mut config = Config::new(keypair, tasks::secret().map_err(failed)?);
-    config.seed = u64::from_le_bytes(tasks::secret().map_err(failed)?[..8].try_into().map_err(io::Error::other)?);
-    Ok(config)
+    let random = || secret().map_err(|_| io::Error::other("the system has no randomness to give"));
+    let keypair = Keypair::ed25519_from_bytes(random()?).map_err(io::Error::other)?;
+    let seed = random()?.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    Ok(Config { seed, ..Config::new(keypair, random()?) })
 }
 
 impl Node {
@@ -84,9 +85,11 @@ impl Node {
     /// # Errors
     /// [`SigningError`] if the identity cannot sign.
     pub fn new(mut config: Config, spawn: impl Fn(Task) + Send + Sync + 'static) -> Result<Self, SigningError> {
-        config.unix_seconds = config.unix_seconds.or_else(tasks::unix_seconds);
+        config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
+        let mut node = sanswarm::Node::new(config)?;
+        node.set_resolves(true);
         let state = State {
-            node: sanswarm::Node::new(config)?,
+            node,
             conns: BTreeMap::new(),
             slots: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -113,9 +116,10 @@ impl Node {
     ///
     /// # Errors
     /// What the system said; [`io::ErrorKind::InvalidInput`] for an address that no TCP socket has, or that the node refuses.
-    pub async fn listen(&self, address: Multiaddr) -> io::Result<Multiaddr> {
-        let socket = tasks::addresses(&address).await.and_then(|all| TcpListener::bind(&all[..]))?;
-        let bound = tasks::multiaddr(socket.local_addr()?);
+    pub fn listen(&self, address: Multiaddr) -> io::Result<Multiaddr> {
+        let address = socket_addr(&address).ok_or(io::ErrorKind::InvalidInput)?;
+        let socket = TcpListener::bind(address)?;
+        let bound = multiaddr(socket.local_addr()?);
         let socket = Async::new(socket)?;
         let refused = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         self.0.0.call(|state, _| {
@@ -306,6 +310,9 @@ impl State {
                 let (dial, abandoned) = async_channel::bounded(1);
                 self.dials.insert(conn, dial);
                 self.start(shared, tasks::dial(shared.clone(), conn, address, abandoned));
+            }
+            Action::Resolve { resolve, question } => {
+                self.start(shared, tasks::resolve(shared.clone(), resolve, question));
             }
             Action::Abandon { conn } => drop(self.dials.remove(&conn)),
             Action::Listen { address } => {

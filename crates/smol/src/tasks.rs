@@ -1,22 +1,16 @@
 //! The other tasks of a node: its timer, its dials and its listeners; and what they ask of the system.
 
-use core::{
-    future::poll_fn,
-    net::{IpAddr, SocketAddr},
-    pin::Pin,
-    task::Poll,
-    time::Duration,
-};
+use core::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 use std::{
-    io::{self, ErrorKind},
-    net::{TcpListener, TcpStream, ToSocketAddrs},
+    net::{TcpListener, TcpStream},
     sync::Arc,
 };
 
 use async_channel::Receiver;
 use async_io::{Async, Timer};
 use futures_lite::future::or;
-use sanswarm::{ConnId, Multiaddr, TransportError, multiaddr::Protocol};
+use sanswarm::{ConnId, Multiaddr, Question, ResolveId, TransportError};
+use sanswarm_host::{lookup, multiaddr, secret, socket_addr, transport_error};
 
 use crate::node::Shared;
 
@@ -66,14 +60,14 @@ pub(crate) async fn dial(shared: Arc<Shared>, conn: ConnId, address: Multiaddr, 
 }
 
 async fn connect(address: &Multiaddr) -> Result<Async<TcpStream>, TransportError> {
-    let mut cause = TransportError::NotFound;
-    for address in addresses(address).await.map_err(|error| transport_error(&error))? {
-        match Async::<TcpStream>::connect(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => cause = transport_error(&error),
-        }
-    }
-    Err(cause)
+    let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
+    Async::<TcpStream>::connect(address).await.map_err(|error| transport_error(&error))
+}
+
+/// Looks a name up, in a thread that waits for the system.
+pub(crate) async fn resolve(shared: Arc<Shared>, id: ResolveId, question: Question) {
+    let result = blocking::unblock(|| lookup(question)).await;
+    shared.call(|state, now| state.node.handle_resolved(now, id, result));
 }
 
 /// Hands in what a listener accepts, until the node ends.
@@ -96,59 +90,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>, ru
     }
 }
 
-// ---- the system
-
-/// The socket addresses of a TCP address.
-pub(crate) async fn addresses(address: &Multiaddr) -> io::Result<Vec<SocketAddr>> {
-    let mut parts = address.iter();
-    let (Some(host), Some(Protocol::Tcp(port)), None) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(ErrorKind::InvalidInput.into());
-    };
-    let (name, is_right): (_, fn(&SocketAddr) -> bool) = match host {
-        Protocol::Ip4(ip) => return Ok(vec![(ip, port).into()]),
-        Protocol::Ip6(ip) => return Ok(vec![(ip, port).into()]),
-        Protocol::Dns(name) => (name.into_owned(), |_| true),
-        Protocol::Dns4(name) => (name.into_owned(), SocketAddr::is_ipv4),
-        Protocol::Dns6(name) => (name.into_owned(), SocketAddr::is_ipv6),
-        _ => return Err(ErrorKind::InvalidInput.into()),
-    };
-    let found = blocking::unblock(move || (name, port).to_socket_addrs()).await?;
-    Ok(found.filter(is_right).collect())
-}
-
-pub(crate) fn multiaddr(address: SocketAddr) -> Multiaddr {
-    let host = match address.ip().to_canonical() {
-        IpAddr::V4(ip) => Protocol::Ip4(ip),
-        IpAddr::V6(ip) => Protocol::Ip6(ip),
-    };
-    Multiaddr::empty().with(host).with(Protocol::Tcp(address.port()))
-}
-
-fn transport_error(error: &io::Error) -> TransportError {
-    match error.kind() {
-        ErrorKind::InvalidInput => TransportError::Unsupported,
-        ErrorKind::ConnectionRefused => TransportError::Refused,
-        ErrorKind::ConnectionReset => TransportError::Reset,
-        ErrorKind::TimedOut => TransportError::TimedOut,
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => TransportError::Unreachable,
-        ErrorKind::PermissionDenied => TransportError::PermissionDenied,
-        _ => TransportError::Other(error.raw_os_error().unwrap_or(0)),
-    }
-}
-
-/// What no other handshake of this or any node uses.
-pub(crate) fn secret() -> Result<[u8; 32], TransportError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|_| TransportError::Other(0))?;
-    Ok(secret)
-}
-
 #[expect(clippy::disallowed_methods, reason = "an adapter reads the clock")]
 pub(crate) fn clock() -> std::time::Instant {
     std::time::Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "an adapter reads the clock")]
-pub(crate) fn unix_seconds() -> Option<u64> {
-    Some(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
 }

@@ -26,7 +26,7 @@ fn node(tasks: &Tasks) -> Node {
 
 async fn server(tasks: &Tasks) -> (Node, PeerInfo) {
     let node = node(tasks);
-    let address = node.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+    let address = node.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
     let incoming = node.set_stream_handler(ECHO);
     let spawner = tasks.clone();
     tasks
@@ -114,8 +114,13 @@ fn failures_say_what_happened() {
         let Err(OpenStreamError::Dial(report)) = alice.open_stream(ECHO, nowhere).await else { panic!("nobody there") };
         assert_eq!(report.attempts.len(), 1, "{report}");
         assert_eq!(report.attempts[0].stage(), "connect", "{report}");
-        let error = alice.listen("/ip4/127.0.0.1/udp/1".parse().unwrap()).await.unwrap_err();
+        let error = alice.listen("/ip4/127.0.0.1/udp/1".parse().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+
+        // A name is looked up, and what is found is tried.
+        let local = PeerInfo { addrs: vec!["/dns4/localhost/tcp/1".parse().unwrap()], ..node(&tasks).id().into() };
+        let Err(OpenStreamError::Dial(report)) = alice.open_stream(ECHO, local).await else { panic!("nobody there") };
+        assert_eq!(report.attempts[0].address.to_string(), "/ip4/127.0.0.1/tcp/1", "{report}");
 
         // A stream that is dropped unfinished is cut at the other end; so is one whose node ends.
         let mut stream = alice.open_stream(ECHO, info).await.unwrap();
@@ -133,7 +138,7 @@ fn failures_say_what_happened() {
 fn a_dropped_stream_is_reset_and_a_dropped_request_given_up() {
     run(|tasks| async move {
         let bob = node(&tasks);
-        let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+        let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         let incoming = bob.set_stream_handler(ECHO);
         let alice = node(&tasks);
         let info = PeerInfo { id: bob.id(), addrs: vec![address] };
@@ -168,7 +173,7 @@ fn any_executor_will_do() {
             Node::new(sanswarm_smol::config().unwrap(), spawn).unwrap(),
             Node::new(sanswarm_smol::config().unwrap(), spawn).unwrap(),
         );
-        let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+        let address = bob.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         let incoming = bob.set_stream_handler(ECHO);
         tokio::spawn(async move { echo(incoming.recv().await.unwrap()).await });
         let mut stream = alice.open_stream(ECHO, PeerInfo { id: bob.id(), addrs: vec![address] }).await.unwrap();

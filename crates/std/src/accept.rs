@@ -16,10 +16,10 @@ use sanswarm::Multiaddr;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{
-    address::multiaddr,
     shared::{Command, Shared},
     threads::Kind,
 };
+use sanswarm_host::multiaddr;
 
 /// The rest after an accept that failed for want of something, file descriptors mostly.
 pub(crate) const REST: Duration = Duration::from_millis(50);

@@ -28,9 +28,3 @@ impl Clock {
 fn system_now() -> time::Instant {
     time::Instant::now()
 }
-
-/// The Unix time in seconds, as far as the system knows it.
-#[expect(clippy::disallowed_methods, reason = "an adapter reads the clock")]
-pub(crate) fn unix_seconds() -> Option<u64> {
-    Some(time::SystemTime::now().duration_since(time::UNIX_EPOCH).ok()?.as_secs())
-}

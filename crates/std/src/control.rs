@@ -18,16 +18,15 @@ use sanswarm::{
 use crate::{
     ListenError, NameServers,
     accept::Acceptor,
-    address::{multiaddr, secret, socket_addr, transport_error},
     conn::Conn,
     dial::{self, DIALS_MAX},
-    handlers::Scope,
     listeners::Listeners,
     names::Resolver,
     shared::{Command, Shared},
     threads::Kind,
     write,
 };
+use sanswarm_host::{Scope, multiaddr, secret, socket_addr, transport_error};
 
 /// How long goodbyes may take at the end of a node, whatever the time of one connection is.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -253,7 +252,7 @@ impl Steering {
     }
 
     fn dialed(&mut self, now: Instant, conn: ConnId, result: Result<TcpStream, TransportError>) {
-        match result.and_then(|socket| Ok((socket, secret().map_err(|_| TransportError::Other(0))?))) {
+        match result.and_then(|socket| Ok((socket, secret()?))) {
             Ok((socket, secret)) => {
                 if let Some(link) = self.control.handle_dialed(now, conn, secret) {
                     self.start(link, socket);

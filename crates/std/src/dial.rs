@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use sanswarm::{Multiaddr, TransportError};
 
-use crate::address::{socket_addr, transport_error};
+use sanswarm_host::{socket_addr, transport_error};
 
 /// Threads that may connect at once. Those of dials that were given up count until the system lets go of them.
 pub(crate) const DIALS_MAX: usize = 256;

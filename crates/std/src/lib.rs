@@ -41,18 +41,13 @@
 //! ```
 
 mod accept;
-mod address;
 mod book;
 mod clock;
 mod conn;
 mod control;
 mod dial;
-#[cfg(feature = "dns")]
-mod dns;
 mod error;
 mod events;
-mod handlers;
-mod interfaces;
 mod listeners;
 mod names;
 mod node;
@@ -67,8 +62,6 @@ mod write;
 
 pub use error::{ListenError, StartError};
 pub use events::Events;
-pub use handlers::Handler;
-pub use names::NameServers;
 pub use node::{HANDLERS_MAX, LinkStats, Node, new_config};
 pub use policy::Keep;
 pub use sanswarm as core;
@@ -77,4 +70,5 @@ pub use sanswarm::{
     OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, ReadError, Refusal, SnapshotError,
     Source, StreamId, Subject, TransportError, Visit, WriteError,
 };
+pub use sanswarm_host::{Handler, NameServers};
 pub use stream::Stream;

@@ -4,10 +4,8 @@ use std::{collections::BTreeMap, sync::mpsc::SyncSender};
 
 use sanswarm::{Control, Instant, Multiaddr};
 
-use crate::{
-    accept::Acceptor,
-    interfaces::{Interfaces, is_wildcard},
-};
+use crate::accept::Acceptor;
+use sanswarm_host::{Interfaces, is_wildcard};
 
 #[derive(Default)]
 pub(crate) struct Listeners {

@@ -1,29 +1,12 @@
 //! Names in addresses: asked of name servers by hickory, or of the system, which has hosts only.
 
-#[cfg(feature = "dns")]
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use sanswarm::{Answer, Question, TransportError};
+use sanswarm_host::{NameServers, QUESTIONS_MAX};
 
 use crate::threads::{Kind, Threads};
-
-/// Questions under way at once, those included that nobody waits for any more; further ones fail.
-pub(crate) const QUESTIONS_MAX: usize = 256;
-
-/// Who is asked about the names in addresses. `localhost` and the names of the hosts file need nobody.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameServers {
-    /// Whom the system asks. Without the feature `dns` it is the system that asks, which cannot tell what a `/dnsaddr`
-    /// stands for.
-    #[default]
-    System,
-    /// These, by UDP, and by TCP where an answer is too long for it.
-    #[cfg(feature = "dns")]
-    At(Vec<SocketAddr>),
-}
 
 /// Takes an answer.
 pub(crate) type Tell = Box<dyn FnOnce(Result<Answer, TransportError>) + Send>;
@@ -34,14 +17,14 @@ pub(crate) use imp::Resolver;
 #[cfg(feature = "dns")]
 mod imp {
     use sanswarm::Instant;
+    use sanswarm_host::Dns;
     use tokio::{
         sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         task::JoinSet,
-        time::timeout,
     };
 
     use super::*;
-    use crate::{clock::Clock, dns};
+    use crate::clock::Clock;
 
     pub(crate) struct Resolver {
         threads: Arc<Threads>,
@@ -75,13 +58,13 @@ mod imp {
             let (asks, asked) = unbounded_channel();
             let (servers, time) = (self.servers.clone(), self.time);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-            let run = move || runtime.block_on(serve(dns::Dns::new(servers, time), time, asked));
+            let run = move || runtime.block_on(serve(Dns::new(servers, time), asked));
             self.threads.spawn(Kind::Ours, "sanswarm-names", usize::MAX, run).ok()?;
             Some(asks)
         }
     }
 
-    async fn serve(mut dns: dns::Dns, time: Duration, mut asked: UnboundedReceiver<(Question, Tell)>) {
+    async fn serve(mut dns: Dns, mut asked: UnboundedReceiver<(Question, Tell)>) {
         let clock = Clock::new();
         let mut tasks = JoinSet::new();
         while let Some((question, tell)) = asked.recv().await {
@@ -91,8 +74,8 @@ mod imp {
                 continue;
             }
             let now: Instant = clock.now();
-            let answer = timeout(time, dns::answer(dns.resolver(now), question));
-            tasks.spawn(async move { tell(answer.await.unwrap_or(Err(TransportError::TimedOut))) });
+            let answer = dns.ask(now, question);
+            tasks.spawn(async move { tell(answer.await) });
         }
     }
 }
@@ -100,7 +83,7 @@ mod imp {
 /// A thread for each question: it lasts for as long as the system takes.
 #[cfg(not(feature = "dns"))]
 mod imp {
-    use std::{net::ToSocketAddrs, sync::Mutex};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::threads::lock;
@@ -120,7 +103,7 @@ mod imp {
             let tell = Arc::new(Mutex::new(Some(tell)));
             let told = tell.clone();
             let run = move || {
-                let answer = hosts(question);
+                let answer = sanswarm_host::lookup(question);
                 if let Some(tell) = lock(&told).take() {
                     tell(answer);
                 }
@@ -131,14 +114,5 @@ mod imp {
                 }
             }
         }
-    }
-
-    /// Which family was asked for, the control sorts out.
-    fn hosts(question: Question) -> Result<Answer, TransportError> {
-        let (Question::Ip(name) | Question::Ip4(name) | Question::Ip6(name)) = question else {
-            return Err(TransportError::Unsupported);
-        };
-        let found = (name.as_str(), 0).to_socket_addrs().map_err(|_| TransportError::NotFound)?;
-        Ok(Answer::Ips(found.map(|addr| addr.ip().to_canonical()).collect()))
     }
 }

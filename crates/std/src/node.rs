@@ -10,13 +10,11 @@ use sanswarm::{
 
 use crate::{
     Events, Handler, ListenError, NameServers, StartError, Stream,
-    address::{secret, transport_error},
-    clock::unix_seconds,
     control::{Steering, Times},
-    handlers::Scope,
     shared::{Command, Run, Shared},
     threads::{Kind, lock},
 };
+use sanswarm_host::{Scope, secret, transport_error, unix_seconds};
 
 /// Inbound streams of a node that are handled at once, each on its own thread. More are reset. Stops: threads as a
 /// weapon.
@@ -166,7 +164,7 @@ impl Node {
         let mut gone: Vec<_> = replaced.iter().map(|(id, _)| *id).filter(|id| !handlers.has(*id)).collect();
         gone.dedup();
         // Under the lock, so that the table and the control agree on who was last.
-        let done = self.shared().order(|done| Command::SetHandler { handler: handler.0, scope, gone, done });
+        let done = self.shared().order(|done| Command::SetHandler { handler: handler.id(), scope, gone, done });
         drop(handlers);
         drop(replaced); // The user's code: dropped without the lock.
         let _ = done.recv();
@@ -177,7 +175,7 @@ impl Node {
     /// it was there, which one is no more once each of its names has a new one.
     pub fn remove_stream_handler(&self, handler: Handler) -> bool {
         let removed = lock(&self.shared().handlers).remove(handler);
-        let _ = self.shared().ask(|done| Command::RemoveHandler { handler: handler.0, done });
+        let _ = self.shared().ask(|done| Command::RemoveHandler { handler: handler.id(), done });
         !removed.is_empty()
     }
 

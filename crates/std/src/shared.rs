@@ -20,9 +20,9 @@ use crate::{
     clock::Clock,
     conn::Conn,
     events::Hub,
-    handlers::{Handlers, Scope},
     threads::{Kind, Threads, lock},
 };
+use sanswarm_host::{Handlers, Scope};
 
 /// What handles inbound streams.
 pub(crate) type Run = Arc<dyn Fn(Stream) + Send + Sync>;

@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use sanswarm::{Instant, Multiaddr, PeerId, TransportError};
+use sanswarm_host::socket_addr;
 use sanswarm_swarm::{Action, AttemptFailure, Event, Limits, Swarm, Transport};
 use tokio::net::TcpStream;
 
-use crate::{NameServers, address::Target, names::Resolver, sockets::connect_to};
+use crate::{NameServers, names::Resolver, sockets::connect_to};
 
 /// How long the name service may take for one question, as a node has it.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -25,7 +26,7 @@ pub async fn connect(address: &Multiaddr) -> Result<TcpStream, TransportError> {
 /// # Errors
 /// As [`connect`].
 pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<TcpStream, TransportError> {
-    if let Some(Target::Ip(address)) = Target::parse(address) {
+    if let Some(address) = socket_addr(address) {
         return connect_to(address).await;
     }
     // What is behind a name, and in what order it is tried, a swarm knows. It is nobody's, and time stands still for it.
@@ -41,7 +42,7 @@ pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<T
                 swarm.handle_resolved(now, resolve, result);
             }
             Action::Dial { conn, address, .. } => {
-                let Some(Target::Ip(address)) = Target::parse(&address) else { continue };
+                let Some(address) = socket_addr(&address) else { continue };
                 match connect_to(address).await {
                     Ok(socket) => return Ok(socket),
                     Err(cause) => swarm.handle_dial_failed(now, conn, cause),

@@ -14,6 +14,7 @@ use sanswarm::{
     Action, CloseRule, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, PeerId,
     PingError, ResolveId, SigningError, ToLink, TransportError,
 };
+use sanswarm_host::{QUESTIONS_MAX, Scope};
 use tokio::{
     net::TcpStream,
     sync::{broadcast, mpsc},
@@ -24,10 +25,9 @@ use crate::{
     error::SHUT_DOWN,
     events::EVENTS_MAX,
     facts::{Command, FACTS_MAX, Fact, Pending, Reply, Task},
-    handlers::Scope,
     link::LinkTask,
     listeners::Listeners,
-    names::{QUESTIONS_MAX, Resolver},
+    names::Resolver,
     node::random,
     shared::{LinkShared, NodeShared, lock},
     sockets,

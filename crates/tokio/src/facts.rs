@@ -7,9 +7,10 @@ use sanswarm::{
     Answer, ConnId, Control, IdentifyError, Info, Instant, Multiaddr, Open, OpenId, OpenStreamError, PeerId, PeerInfo,
     PingError, Protocols, ResolveId, ToControl, ToLink, TransportError,
 };
+use sanswarm_host::Scope;
 use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 
-use crate::{LinkStats, ListenError, Stream, handlers::Scope};
+use crate::{LinkStats, ListenError, Stream};
 
 /// How many facts wait for the control task before those who tell them have to wait.
 pub(crate) const FACTS_MAX: usize = 256;

@@ -43,18 +43,13 @@
 //!
 //! A call says what went wrong by a type of its own. I/O errors of a [`Stream`] hold a [`StreamError`].
 
-mod address;
 mod book;
 mod connect;
 mod control;
-#[cfg(feature = "dns")]
-mod dns;
 mod error;
 mod events;
 mod facts;
-mod handlers;
 mod handover;
-mod interfaces;
 mod link;
 mod listeners;
 mod names;
@@ -74,8 +69,6 @@ mod sync {
 pub use connect::{connect, connect_with};
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};
-pub use handlers::Handler;
-pub use names::NameServers;
 pub use node::{LinkStats, Node, config};
 pub use policy::Keep;
 pub use sanswarm as core;
@@ -84,4 +77,5 @@ pub use sanswarm::{
     Multiaddr, Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, SigningError,
     SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
+pub use sanswarm_host::{Handler, NameServers};
 pub use stream::Stream;

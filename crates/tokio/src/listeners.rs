@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use sanswarm::{Control, Instant, Multiaddr};
+use sanswarm_host::{Interfaces, is_wildcard};
 use tokio::sync::mpsc::Sender;
 
 use crate::{
     facts::{Fact, Reply, Task},
-    interfaces::{Interfaces, is_wildcard},
     sockets,
 };
 

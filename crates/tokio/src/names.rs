@@ -1,44 +1,26 @@
 //! Names in addresses: asked of name servers by hickory, or of the system, which has hosts only.
 
-#[cfg(feature = "dns")]
-use core::net::SocketAddr;
 use core::time::Duration;
 
 use sanswarm::{Answer, Instant, Question, ResolveId, TransportError};
+use sanswarm_host::NameServers;
 use tokio::sync::mpsc::Sender;
 
-#[cfg(feature = "dns")]
-use crate::dns;
 use crate::facts::{Fact, Task};
-
-/// Questions under way at once, those included that nobody waits for any more; further ones fail.
-pub(crate) const QUESTIONS_MAX: usize = 256;
-
-/// Who is asked about the names in addresses. `localhost` and the names of the hosts file need nobody.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameServers {
-    /// Whom the system asks. Without the feature `dns` it is the system that asks, which cannot tell what a `/dnsaddr`
-    /// stands for.
-    #[default]
-    System,
-    /// These, by UDP, and by TCP where an answer is too long for it.
-    #[cfg(feature = "dns")]
-    At(Vec<SocketAddr>),
-}
 
 /// What answers questions.
 pub(crate) struct Resolver {
     /// After so long nobody waits for an answer.
+    #[cfg(not(feature = "dns"))]
     time: Duration,
     #[cfg(feature = "dns")]
-    dns: dns::Dns,
+    dns: sanswarm_host::Dns,
 }
 
 impl Resolver {
     #[cfg(feature = "dns")]
     pub(crate) fn new(servers: NameServers, time: Duration) -> Self {
-        Self { time, dns: dns::Dns::new(servers, time) }
+        Self { dns: sanswarm_host::Dns::new(servers, time) }
     }
 
     #[cfg(not(feature = "dns"))]
@@ -66,11 +48,12 @@ impl Resolver {
         question: Question,
     ) -> impl Future<Output = Result<Answer, TransportError>> + Send + use<> {
         #[cfg(feature = "dns")]
-        let answer = dns::answer(self.dns.resolver(now), question);
+        return self.dns.ask(now, question);
         #[cfg(not(feature = "dns"))]
-        let answer = hosts(question);
-        let answer = tokio::time::timeout(self.time, answer);
-        async move { answer.await.unwrap_or(Err(TransportError::TimedOut)) }
+        {
+            let answer = tokio::time::timeout(self.time, hosts(question));
+            async move { answer.await.unwrap_or(Err(TransportError::TimedOut)) }
+        }
     }
 }
 

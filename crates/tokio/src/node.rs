@@ -14,10 +14,9 @@ use crate::{
     control::ControlTask,
     error::SHUT_DOWN,
     facts::{Command, Ticket},
-    handlers::Scope,
     shared::{NodeShared, Run, lock},
-    time::unix_seconds,
 };
+use sanswarm_host::{Scope, secret, unix_seconds};
 
 /// How long to wait before a ping is tried again that met one of the node's own.
 const PING_AGAIN: Duration = Duration::from_millis(20);
@@ -63,9 +62,7 @@ pub fn config(keypair: Keypair) -> Config {
 
 /// 32 bytes that nobody can guess.
 pub(crate) fn random() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the system gives randomness: without it nothing can be secret");
-    bytes
+    secret().expect("the system gives randomness: without it nothing can be secret")
 }
 
 impl Node {
@@ -196,7 +193,7 @@ impl Node {
         let mut gone: Vec<_> = replaced.iter().map(|(id, _)| *id).filter(|id| !handlers.has(*id)).collect();
         gone.dedup();
         // Under the lock, so that the table and the control task agree on who was last. A node that has ended takes none.
-        let ended = self.commands.send(Command::SetHandler { handler: handler.0, scope, gone }).is_err();
+        let ended = self.commands.send(Command::SetHandler { handler: handler.id(), scope, gone }).is_err();
         let unused = if ended { handlers.remove(handler) } else { Vec::new() };
         drop(handlers);
         // The user's code: dropped without the lock.
@@ -208,7 +205,7 @@ impl Node {
     /// it was there, which one is no more once each of its names has a new one.
     pub fn remove_stream_handler(&self, handler: Handler) -> bool {
         let removed = lock(&self.shared.handlers).remove(handler);
-        let _ = self.commands.send(Command::RemoveHandler { handler: handler.0 });
+        let _ = self.commands.send(Command::RemoveHandler { handler: handler.id() });
         !removed.is_empty()
     }
 

@@ -12,10 +12,11 @@ use std::{
 
 use sanswarm::{Link, OpenId, Refusal, SendBuf, StreamId};
 
+use sanswarm_host::Handlers;
+
 use crate::{
     LinkStats, Stream,
     facts::Pending,
-    handlers::Handlers,
     handover::{Handover, State},
     time::Clock,
 };

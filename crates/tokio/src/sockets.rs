@@ -4,16 +4,14 @@ use core::{net::SocketAddr, time::Duration};
 use std::io;
 
 use sanswarm::{ConnId, Multiaddr, TransportError};
+use sanswarm_host::{multiaddr, socket_addr, transport_error};
 use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc::Sender,
 };
 
-use crate::{
-    address::{Target, multiaddr, transport_error},
-    facts::Fact,
-};
+use crate::facts::Fact;
 
 /// After an accept that failed for the host's sake (no descriptor is left, mostly), this long nothing is accepted.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -23,9 +21,9 @@ const BACKLOG: i32 = 1024;
 
 /// Connects to an address, whose name has been resolved, and tells how it went.
 pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) {
-    let socket = match Target::parse(&address) {
-        Some(Target::Ip(address)) => connect_to(address).await,
-        _ => Err(TransportError::Unsupported),
+    let socket = match socket_addr(&address) {
+        Some(address) => connect_to(address).await,
+        None => Err(TransportError::Unsupported),
     };
     let _ = facts.send(Fact::Dialed { conn, socket }).await;
 }
@@ -38,7 +36,7 @@ pub(crate) async fn connect_to(address: SocketAddr) -> Result<TcpStream, Transpo
 
 /// Listens on an address, tells how it went, and hands in what it accepts until the node ends.
 pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
-    let (listener, local) = match bind(&wanted).await {
+    let (listener, local) = match bind(&wanted) {
         Ok(bound) => bound,
         Err(cause) => return drop(facts.send(Fact::ListenFailed { wanted, cause }).await),
     };
@@ -62,16 +60,9 @@ pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
     }
 }
 
-async fn bind(address: &Multiaddr) -> Result<(TcpListener, SocketAddr), TransportError> {
-    let addresses = Target::parse(address).ok_or(TransportError::Unsupported)?.resolve().await?;
-    let mut cause = TransportError::NotFound;
-    for address in addresses {
-        match bind_socket(address) {
-            Ok(bound) => return Ok(bound),
-            Err(error) => cause = transport_error(&error),
-        }
-    }
-    Err(cause)
+fn bind(address: &Multiaddr) -> Result<(TcpListener, SocketAddr), TransportError> {
+    let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
+    bind_socket(address).map_err(|error| transport_error(&error))
 }
 
 /// A socket of IPv6 is one of IPv6 only, so that the same port can be listened on by IPv4 beside it.

@@ -29,12 +29,6 @@ impl Clock {
     }
 }
 
-/// The Unix time in seconds, as far as the system knows it.
-#[expect(clippy::disallowed_methods, reason = "an adapter reads the clock")]
-pub(crate) fn unix_seconds() -> Option<u64> {
-    Some(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
-}
-
 /// When a machine is to be told that time has passed.
 #[derive(Debug)]
 pub(crate) struct Timer {

@@ -24,14 +24,13 @@ use super::sockets::Sockets;
 use crate::{
     NameServers, StartError,
     accept::{REST, bind, is_passing},
-    address::{multiaddr, secret, socket_addr, transport_error},
-    clock::{Clock, unix_seconds},
+    clock::Clock,
     dial::{self, DIALS_MAX},
-    interfaces::{Interfaces, is_wildcard},
     names::Resolver,
     node::new_config,
     threads::{Kind, Threads},
 };
+use sanswarm_host::{Interfaces, is_wildcard, multiaddr, secret, socket_addr, transport_error, unix_seconds};
 
 /// Events that may wait for the user. With more of them no socket is read.
 const EVENTS_MAX: usize = 1024;
@@ -321,7 +320,7 @@ impl Driver {
 
     fn dialed(&mut self, conn: ConnId, result: Result<TcpStream, TransportError>) {
         let now = self.now();
-        match result.and_then(|socket| Ok((socket, secret().map_err(|_| TransportError::Other(0))?))) {
+        match result.and_then(|socket| Ok((socket, secret()?))) {
             Ok((socket, secret)) => {
                 if self.node.handle_dialed(now, conn, secret) {
                     self.add(conn, socket);

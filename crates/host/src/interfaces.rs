@@ -15,7 +15,7 @@ fn addresses() -> Option<BTreeSet<IpAddr>> {
 }
 
 /// Whether an address is one of all interfaces.
-pub(crate) fn is_wildcard(address: &Multiaddr) -> bool {
+pub fn is_wildcard(address: &Multiaddr) -> bool {
     match address.iter().next() {
         Some(Protocol::Ip4(ip)) => ip.is_unspecified(),
         Some(Protocol::Ip6(ip)) => ip.is_unspecified(),
@@ -25,16 +25,16 @@ pub(crate) fn is_wildcard(address: &Multiaddr) -> bool {
 
 /// What was found, and when to look again.
 #[derive(Debug, Default)]
-pub(crate) struct Interfaces {
+pub struct Interfaces {
     told: BTreeSet<IpAddr>,
     /// `None`: they do not matter.
-    pub(crate) look_at: Option<Instant>,
+    pub look_at: Option<Instant>,
 }
 
 impl Interfaces {
     /// Looks at the interfaces if they matter. Gives their addresses if these are others than before; none if they do not
     /// matter any more.
-    pub(crate) fn look(&mut self, now: Instant, matter: bool) -> Option<Vec<IpAddr>> {
+    pub fn look(&mut self, now: Instant, matter: bool) -> Option<Vec<IpAddr>> {
         self.look_at = matter.then(|| now + LOOK);
         self.compare(if matter { addresses()? } else { BTreeSet::new() })
     }

@@ -1,26 +1,29 @@
 //! Who handles which inbound streams.
 
+use core::fmt;
 use std::{collections::BTreeMap, sync::Arc};
 
 use sanswarm::{ProtocolName, Protocols};
 
 /// Names a stream handler, to remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Handler(pub(crate) u64);
+pub struct Handler(u64);
 
 /// Decides which names a handler takes.
-pub(crate) type Accepts = Arc<dyn Fn(&ProtocolName) -> bool + Send + Sync>;
+pub type Accepts = Arc<dyn Fn(&ProtocolName) -> bool + Send + Sync>;
 
 /// What a handler is set for.
 #[derive(Clone)]
-pub(crate) enum Scope {
+pub enum Scope {
+    /// Streams of these names.
     Names(Protocols),
+    /// Streams of names that it accepts and that no handler has by name.
     Where(Accepts),
 }
 
 /// The handlers by what they are set for. The machines know the names; which code runs is looked up here when a stream is
 /// handed over, so that a name that gets a new handler is never without one.
-pub(crate) struct Handlers<R> {
+pub struct Handlers<R> {
     by_name: BTreeMap<ProtocolName, (u64, R)>,
     /// In the order in which they were set, which is that of their numbers.
     by_predicate: BTreeMap<u64, (Accepts, R)>,
@@ -34,10 +37,23 @@ impl<R> Default for Handlers<R> {
     }
 }
 
+impl Handler {
+    /// Its number: the first handler of a node has 0.
+    pub const fn id(self) -> u64 {
+        self.0
+    }
+}
+
+impl<R> fmt::Debug for Handlers<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handlers").field("names", &self.by_name.keys()).finish_non_exhaustive()
+    }
+}
+
 impl<R: Clone> Handlers<R> {
     /// Puts a handler in. What it takes the place of comes back, to be dropped without the lock: it is the user's. Of a node
     /// that ends it comes back itself.
-    pub(crate) fn set(&mut self, scope: &Scope, run: R) -> (Handler, Vec<(u64, R)>) {
+    pub fn set(&mut self, scope: &Scope, run: R) -> (Handler, Vec<(u64, R)>) {
         let id = self.next;
         self.next += 1;
         if self.is_closed {
@@ -55,17 +71,17 @@ impl<R: Clone> Handlers<R> {
     }
 
     /// Takes all handlers out, and no more in.
-    pub(crate) fn close(&mut self) -> Self {
+    pub fn close(&mut self) -> Self {
         core::mem::replace(self, Self { is_closed: true, next: self.next, ..Self::default() })
     }
 
     /// Whether a handler has a name or a predicate left.
-    pub(crate) fn has(&self, id: u64) -> bool {
+    pub fn has(&self, id: u64) -> bool {
         self.by_predicate.contains_key(&id) || self.by_name.values().any(|(other, _)| *other == id)
     }
 
     /// Takes a handler out. What was taken out comes back, as with [`set`](Self::set).
-    pub(crate) fn remove(&mut self, handler: Handler) -> Vec<R> {
+    pub fn remove(&mut self, handler: Handler) -> Vec<R> {
         let its = |(name, entry): (&ProtocolName, &(u64, R))| (entry.0 == handler.0).then(|| name.clone());
         let names: Vec<_> = self.by_name.iter().filter_map(its).collect();
         let named = names.iter().filter_map(|name| self.by_name.remove(name)).map(|(_, run)| run);
@@ -73,7 +89,7 @@ impl<R: Clone> Handlers<R> {
     }
 
     /// Who may handle streams of a name.
-    pub(crate) fn of(&self, name: &ProtocolName) -> Candidates<R> {
+    pub fn of(&self, name: &ProtocolName) -> Candidates<R> {
         match self.by_name.get(name) {
             Some((_, run)) => Candidates::Named(run.clone()),
             None => Candidates::Ask(self.by_predicate.values().cloned().collect()),
@@ -82,14 +98,16 @@ impl<R: Clone> Handlers<R> {
 }
 
 /// What may handle a stream.
-pub(crate) enum Candidates<R> {
+pub enum Candidates<R> {
+    /// It has the name.
     Named(R),
+    /// The first of these that accepts the name.
     Ask(Vec<(Accepts, R)>),
 }
 
 impl<R> Candidates<R> {
     /// The handler of a name. Not under the lock: predicates are the user's code.
-    pub(crate) fn choose(self, name: &ProtocolName) -> Option<R> {
+    pub fn choose(self, name: &ProtocolName) -> Option<R> {
         match self {
             Self::Named(run) => Some(run),
             Self::Ask(all) => all.into_iter().find(|(accepts, _)| accepts(name)).map(|(_, run)| run),

@@ -25,7 +25,8 @@ const OTHER_FAMILY: Duration = Duration::from_millis(50);
 const CACHED: u64 = 1024;
 
 /// Who is asked, as it was found last.
-pub(crate) struct Dns {
+#[derive(Debug)]
+pub struct Dns {
     servers: NameServers,
     /// How long one question may take.
     time: Duration,
@@ -33,12 +34,26 @@ pub(crate) struct Dns {
 }
 
 impl Dns {
-    pub(crate) fn new(servers: NameServers, time: Duration) -> Self {
+    /// Asks `servers`; a question may take `time`.
+    pub fn new(servers: NameServers, time: Duration) -> Self {
         Self { servers, time, made: None }
     }
 
+    /// Asks, on tokio. The future holds nothing of `self`.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        question: Question,
+    ) -> impl Future<Output = Result<Answer, TransportError>> + Send + use<> {
+        let (resolver, time) = (self.resolver(now), self.time);
+        async move {
+            let answer = tokio::time::timeout(time, answer(resolver, question)).await;
+            answer.unwrap_or(Err(TransportError::TimedOut))
+        }
+    }
+
     /// Whom to ask now.
-    pub(crate) fn resolver(&mut self, now: Instant) -> Option<TokioResolver> {
+    fn resolver(&mut self, now: Instant) -> Option<TokioResolver> {
         let is_fixed = self.servers != NameServers::System;
         let known = self.made.as_ref().filter(|(at, _)| is_fixed || now.since(*at) < REREAD);
         match known {
@@ -80,7 +95,7 @@ fn at(ip: IpAddr, port: u16) -> NameServerConfig {
 }
 
 /// Asks.
-pub(crate) async fn answer(resolver: Option<TokioResolver>, question: Question) -> Result<Answer, TransportError> {
+async fn answer(resolver: Option<TokioResolver>, question: Question) -> Result<Answer, TransportError> {
     let resolver = &resolver.ok_or(TransportError::NameService)?;
     match question {
         Question::Ip4(host) => ips(resolver, &host, RecordType::A).await.map(Answer::Ips),

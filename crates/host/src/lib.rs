@@ -1,0 +1,41 @@
+//! What every adapter asks of the host, and what its handles have in common: written once, for adapters of one's own too.
+//!
+//! - Multiaddrs and the addresses of sockets, and what the system says in the words of the swarm: [`socket_addr`],
+//!   [`multiaddr`], [`transport_error`].
+//! - Names: [`NameServers`], [`lookup`] by the system, and with feature `dns` [`Dns`] by hickory, of which no type shows.
+//! - Addresses of this host: [`Interfaces`], [`is_wildcard`].
+//! - Secrets and the time of day: [`secret`], [`unix_seconds`].
+//! - Which code runs for which inbound stream: [`Handlers`].
+//!
+//! # Limits
+//!
+//! [`QUESTIONS_MAX`] names are looked up at once. A host's interfaces are looked at every 10 s while that matters.
+//!
+//! # Errors
+//!
+//! [`TransportError`](sanswarm::TransportError), as a node wants to hear it.
+//!
+//! # Example
+//!
+//! ```
+//! let address = "/ip4/127.0.0.1/tcp/4001".parse().unwrap();
+//! let socket = sanswarm_host::socket_addr(&address).unwrap();
+//! assert_eq!(socket.port(), 4001);
+//! assert_eq!(sanswarm_host::multiaddr(socket), address);
+//! ```
+
+mod address;
+#[cfg(feature = "dns")]
+mod dns;
+mod handlers;
+mod interfaces;
+mod names;
+mod system;
+
+pub use address::{multiaddr, socket_addr, transport_error};
+#[cfg(feature = "dns")]
+pub use dns::Dns;
+pub use handlers::{Accepts, Candidates, Handler, Handlers, Scope};
+pub use interfaces::{Interfaces, is_wildcard};
+pub use names::{NameServers, QUESTIONS_MAX, lookup};
+pub use system::{secret, unix_seconds};
