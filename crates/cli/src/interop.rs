@@ -70,7 +70,7 @@ fn reachable(bound: &Multiaddr, ours: IpAddr) -> Multiaddr {
 
 async fn dial(node: &Node, mut redis: Redis, test: &Test, patience: Patience) -> Result<(), Failure> {
     let key = test.address_key();
-    let address = patience.wait("redis", redis.pop(&key, test.timeout)).await?;
+    let address = patience.wait("redis", redis.pop(&key, patience.until())).await?;
     output::note_if(test.debug, format_args!("interop: dials {address}"));
     let peer = PeerInfo::try_from(session::address(address.trim())?).map_err(Failure::NoPeerId)?;
     let (id, start) = (peer.id, Instant::now());

@@ -282,7 +282,7 @@ fn a_redis_that_is_none_or_has_nothing_for_us() {
     assert!(line.contains("redis: 'HTTP/1.1 400 Bad Request' is no answer"), "{line}");
 
     let redis = Redis::start("interop-nothing");
-    let line = failed(&run(Form::Upper, dialer(&redis.address()), 1, &[]), 1);
+    let line = failed(&run(Form::Upper, dialer(&redis.address()), 2, &[]), 1);
     assert!(line.contains("redis: nothing came under a5b50d5e_listener_multiaddr within 1s"), "{line}");
     redis.ask("RPUSH a5b50d5e_listener_multiaddr nowhere");
     let line = failed(&run(Form::Upper, dialer(&redis.address()), 5, &[]), 1);

@@ -92,16 +92,16 @@ impl Redis {
         }
     }
 
-    /// Takes the first value of a list, and waits for one.
-    pub(super) async fn pop(&mut self, key: &str, timeout: Duration) -> Result<String, RedisError> {
-        let seconds = timeout.as_secs().max(1).to_string(); // 0 is for ever
-        self.send(&["BLPOP", key, &seconds]).await?;
+    /// Takes the first value of a list, and waits for one for as many whole seconds as there are until then.
+    pub(super) async fn pop(&mut self, key: &str, until: Instant) -> Result<String, RedisError> {
+        let seconds = until.saturating_duration_since(Instant::now()).as_secs().max(1); // 0 is for ever
+        self.send(&["BLPOP", key, &seconds.to_string()]).await?;
         match &*self.line().await? {
             "*2" => {
                 self.bulk().await?;
                 self.bulk().await
             }
-            "*-1" => Err(RedisError::Empty { key: key.to_owned(), after: timeout }),
+            "*-1" => Err(RedisError::Empty { key: key.to_owned(), after: Duration::from_secs(seconds) }),
             line => Err(unexpected(line.to_owned())),
         }
     }
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(redis.local_ip(), Ipv4Addr::LOCALHOST);
         let pushed = redis.push("key", "value").await.map(|()| String::new());
         let mut redis = Redis::connect(&address, ip, until).await.unwrap();
-        let popped = redis.pop("key", Duration::from_millis(10)).await;
+        let popped = redis.pop("key", until).await;
         server.unwrap().join().unwrap();
         [pushed, popped]
     }
