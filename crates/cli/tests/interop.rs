@@ -168,6 +168,7 @@ fn check_result(form: Form, out: &str) {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -p sanswarm-cli --test interop -- --ignored"]
 fn both_ends_meet_in_each_form_over_each_protocol() {
     let redis = Redis::start("interop-matrix");
     for form in [Form::Upper, Form::Lower] {
@@ -187,6 +188,7 @@ fn both_ends_meet_in_each_form_over_each_protocol() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -p sanswarm-cli --test interop -- --ignored"]
 fn a_dialer_may_be_there_first() {
     let redis = Redis::start("interop-first");
     for form in [Form::Upper, Form::Lower] {
@@ -208,6 +210,7 @@ fn a_dialer_may_be_there_first() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -p sanswarm-cli --test interop -- --ignored"]
 fn a_listener_pushes_an_address_to_dial_and_fails_if_nobody_kills_it() {
     let redis = Redis::start("interop-listener");
     for form in [Form::Upper, Form::Lower] {
@@ -223,6 +226,7 @@ fn a_listener_pushes_an_address_to_dial_and_fails_if_nobody_kills_it() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -p sanswarm-cli --test interop -- --ignored"]
 fn debug_says_on_stderr_what_happens() {
     let redis = Redis::start("interop-debug");
     let variables = |is_dialer| Form::Upper.variables(is_dialer, &redis.address(), "noise", "yamux");
@@ -271,6 +275,7 @@ fn a_redis_that_is_not_there() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -p sanswarm-cli --test interop -- --ignored"]
 fn a_redis_that_is_none_or_has_nothing_for_us() {
     let silent = common::fake(common::drain);
     let socket = |address: &str| address.split('/').nth(4).map(|port| format!("127.0.0.1:{port}")).unwrap();
@@ -295,6 +300,7 @@ fn a_redis_that_is_none_or_has_nothing_for_us() {
 }
 
 #[test]
+#[ignore = "needs redis-server: cargo test -p sanswarm-cli --test interop -- --ignored"]
 fn a_listener_that_speaks_something_else() {
     let redis = Redis::start("interop-else");
     let mut listener = start(&Form::Upper.variables(false, &redis.address(), "tls", "yamux"));
