@@ -8,9 +8,6 @@ use crate::sync::{Mutex, MutexGuard};
 pub(crate) trait State {
     /// Set by a handle that has changed something which the task has to see.
     fn is_dirty(&mut self) -> &mut bool;
-
-    /// Nothing is to be done until something changes.
-    fn rest(&mut self);
 }
 
 /// A state behind a lock, and its task while that waits.
@@ -65,7 +62,6 @@ impl<S: State> Handover<S> {
             Some(task) => task.clone_from(cx.waker()),
             task => *task = Some(cx.waker().clone()),
         }
-        shared.state.rest();
         Poll::Pending
     }
 }

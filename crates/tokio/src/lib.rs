@@ -37,7 +37,8 @@
 //! # Limits
 //!
 //! Those of [`Config`]. A connection holds at most a block of 65 KiB to read into, twice 128 KiB to write from, and for
-//! each stream its window of unread payload; an idle one holds no buffer, and its task is not woken.
+//! each stream its window of unread payload; one that has been idle for 200 ms
+//! holds no buffer, and its task is not woken.
 //!
 //! # Errors
 //!

@@ -4,10 +4,11 @@ use core::{
     future::poll_fn,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use std::{io, sync::Arc};
 
-use sanswarm::{ConnId, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl, ToLink};
+use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl, ToLink};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     net::TcpStream,
@@ -23,6 +24,9 @@ use crate::{
 
 /// After so many bytes, in and out, the task lets others run.
 const TURN_BYTES: usize = 256 * 1024;
+
+/// How long a connection on which nothing moves keeps its buffers: who asks and answers should not get them anew each time.
+const GRACE: Duration = Duration::from_millis(200);
 
 pub(crate) struct LinkTask {
     conn: ConnId,
@@ -46,6 +50,10 @@ pub(crate) struct LinkTask {
     told_end: bool,
     /// Bytes moved since the task last waited.
     moved: usize,
+    /// When something was last done, beside looking at the time.
+    active_at: Instant,
+    /// When the buffers are given back, if nothing is done until then. `None`: they have been.
+    release_at: Option<Instant>,
     todo: Todo,
 }
 
@@ -82,6 +90,8 @@ impl LinkTask {
             is_shut: false,
             told_end: false,
             moved: 0,
+            active_at: Instant::ZERO,
+            release_at: None,
             todo: Todo::default(),
         }
     }
@@ -133,18 +143,41 @@ impl LinkTask {
             state.link.handle_timeout(now);
         }
         self.drive(now, state);
+        self.release(now, state, timed_out);
         self.todo.messages.extend(core::iter::from_fn(|| state.link.poll_control()));
         if state.link.is_ended() && !core::mem::replace(&mut self.told_end, true) {
             self.todo.wakers.append(&mut state.take_wakers());
         }
         state.bytes_in = self.recv.total();
         let deadline = state.link.poll_timeout();
-        self.timer.set(deadline);
+        let release = self.release_at.map(|at| Deadline { at, why: "buffers" });
+        self.timer.set(Deadline::sooner(deadline, release));
         match state.link.hangup(&state.send) {
             // The goodbye is out of the machine's buffer and not gone yet. Without a deadline its time is over.
             Hangup::Write | Hangup::Both if !self.out.is_empty() && deadline.is_some() => Hangup::No,
             hangup => hangup,
         }
+    }
+
+    /// Gives the buffers back when they have rested for long enough.
+    fn release(&mut self, now: Instant, state: &mut LinkState, timed_out: bool) {
+        if !timed_out {
+            self.active_at = now;
+        }
+        let until = self.active_at + GRACE;
+        if timed_out && until <= now {
+            self.release_at = None;
+            self.recv.release();
+            state.send.release();
+            if self.out.is_empty() {
+                self.out = Vec::new();
+            }
+        } else if !timed_out || self.release_at.is_some() {
+            // Not anew with each turn: when this time has come, it is seen what has happened since.
+            let is_due = self.release_at.is_none_or(|at| at <= now);
+            self.release_at = if is_due { Some(until) } else { self.release_at };
+        }
+        state.has_buffers = self.release_at.is_some();
     }
 
     fn drive(&mut self, now: Instant, state: &mut LinkState) {
@@ -258,10 +291,6 @@ impl LinkTask {
             return Poll::Ready(false);
         }
         self.moved = 0;
-        self.recv.release();
-        if self.out.is_empty() {
-            self.out = Vec::new();
-        }
         Poll::Pending
     }
 

@@ -44,6 +44,8 @@ pub struct LinkStats {
     pub bytes_out: u64,
     /// How often the connection's task had something to do.
     pub turns: u64,
+    /// Whether the connection holds buffers: while it is in use, and for 200 ms after.
+    pub has_buffers: bool,
     /// When the security handshake was done on our side.
     pub secured: Option<Mark>,
     /// When the muxer was agreed on.

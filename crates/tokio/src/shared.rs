@@ -80,6 +80,7 @@ pub(crate) struct LinkState {
     pub(crate) is_gone: bool,
     pub(crate) bytes_in: u64,
     pub(crate) turns: u64,
+    pub(crate) has_buffers: bool,
 }
 
 /// What is known of a stream that has a handle.
@@ -103,6 +104,7 @@ impl LinkShared {
             is_gone: false,
             bytes_in: 0,
             turns: 0,
+            has_buffers: false,
         };
         Self { clock, state: Handover::new(state), is_admitted: AtomicBool::new(false) }
     }
@@ -145,6 +147,7 @@ impl LinkShared {
                 bytes_in: state.bytes_in,
                 bytes_out: state.send.total(),
                 turns: state.turns,
+                has_buffers: state.has_buffers,
                 secured: stats.secured,
                 ready: stats.ready,
             }
@@ -155,10 +158,6 @@ impl LinkShared {
 impl State for LinkState {
     fn is_dirty(&mut self) -> &mut bool {
         &mut self.is_dirty
-    }
-
-    fn rest(&mut self) {
-        self.send.release();
     }
 }
 

@@ -269,3 +269,23 @@ async fn the_end_of_the_connection_ends_its_streams() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_idle_connection_gives_its_buffers_back_and_sleeps() {
+    within(async {
+        let (bob, info) = echo_server().await;
+        let alice = Node::with_new_identity();
+        let stream = alice.open_stream(ECHO, info).await.unwrap();
+        check_echo(stream, 1 << 20, 3).await;
+        let stats = async || alice.stats(bob.id()).await.unwrap();
+        assert!(stats().await.has_buffers, "who asks again should not wait for new ones");
+        while stats().await.has_buffers {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await; // until the control knows that it is not used
+        let turns = stats().await.turns;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!((stats().await.turns, stats().await.has_buffers), (turns, false));
+    })
+    .await;
+}

@@ -26,16 +26,11 @@ struct Echo {
     readers: Vec<Waker>,
     /// Handles that are no more.
     gone: usize,
-    rests: usize,
 }
 
 impl State for Echo {
     fn is_dirty(&mut self) -> &mut bool {
         &mut self.is_dirty
-    }
-
-    fn rest(&mut self) {
-        self.rests += 1;
     }
 }
 
