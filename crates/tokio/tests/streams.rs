@@ -275,10 +275,13 @@ async fn an_idle_connection_gives_its_buffers_back_and_sleeps() {
     within(async {
         let (bob, info) = echo_server().await;
         let alice = Node::with_new_identity();
-        let stream = alice.open_stream(ECHO, info).await.unwrap();
-        check_echo(stream, 1 << 20, 3).await;
         let stats = async || alice.stats(bob.id()).await.unwrap();
-        assert!(stats().await.has_buffers, "who asks again should not wait for new ones");
+        let mut has_buffers = false;
+        for seed in 0..10 {
+            check_echo(alice.open_stream(ECHO, info.clone()).await.unwrap(), 1 << 20, seed).await;
+            has_buffers |= stats().await.has_buffers; // unless this machine takes 200 ms to get here
+        }
+        assert!(has_buffers, "who asks again should not wait for new ones");
         while stats().await.has_buffers {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
