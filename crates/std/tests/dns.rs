@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // clippy sees helpers outside of #[test] as no tests
 
 mod common;
-#[path = "common/dns.rs"]
+#[path = "../../host/tests/common/dns.rs"]
 mod dns;
 
 use core::net::SocketAddr;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
-#[path = "common/dns.rs"]
+#[path = "../../host/tests/common/dns.rs"]
 mod server;
 
 use core::{net::SocketAddr, time::Duration};
