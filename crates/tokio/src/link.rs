@@ -163,19 +163,18 @@ impl LinkTask {
     fn release(&mut self, now: Instant, state: &mut LinkState, timed_out: bool) {
         if !timed_out {
             self.active_at = now;
-        }
-        let until = self.active_at + GRACE;
-        if timed_out && until <= now {
-            self.release_at = None;
-            self.recv.release();
-            state.send.release();
-            if self.out.is_empty() {
-                self.out = Vec::new();
-            }
-        } else if !timed_out || self.release_at.is_some() {
             // Not anew with each turn: when this time has come, it is seen what has happened since.
-            let is_due = self.release_at.is_none_or(|at| at <= now);
-            self.release_at = if is_due { Some(until) } else { self.release_at };
+            self.release_at.get_or_insert(now + GRACE);
+        } else if self.release_at.is_some_and(|at| at <= now) {
+            let until = self.active_at + GRACE;
+            self.release_at = (until > now).then_some(until);
+            if self.release_at.is_none() {
+                self.recv.release();
+                state.send.release();
+                if self.out.is_empty() {
+                    self.out = Vec::new();
+                }
+            }
         }
         state.has_buffers = self.release_at.is_some();
     }
