@@ -1,10 +1,11 @@
-//! What every adapter asks of the host, and what its handles have in common: written once, for adapters of one's own too.
+//! What every adapter asks of the host, and what its handles have in common: written once, for adapters of one's own too. It
+//! belongs to the adapters: no machine uses it, and here the clock, randomness and name service of the system are asked.
 //!
 //! - Multiaddrs and the addresses of sockets, and what the system says in the words of the swarm: [`socket_addr`],
 //!   [`multiaddr`], [`transport_error`].
 //! - Names: [`NameServers`], [`lookup`] by the system, and with feature `dns` [`Dns`] by hickory, of which no type shows.
 //! - Addresses of this host: [`Interfaces`], [`is_wildcard`].
-//! - Secrets and the time of day: [`secret`], [`unix_seconds`].
+//! - Secrets and the time of day: [`secret`], [`identity`], [`config`], [`unix_seconds`].
 //! - Which code runs for which inbound stream: [`Handlers`].
 //!
 //! # Limits
@@ -38,4 +39,4 @@ pub use dns::Dns;
 pub use handlers::{Accepts, Candidates, Handler, Handlers, Scope};
 pub use interfaces::{Interfaces, is_wildcard};
 pub use names::{NameServers, QUESTIONS_MAX, lookup};
-pub use system::{secret, unix_seconds};
+pub use system::{config, identity, secret, unix_seconds};

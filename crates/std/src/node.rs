@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, mpsc::RecvTimeoutError};
 
 use sanswarm::{
-    CloseReason, Config, ConnId, Control, IdentifyError, Info, Instant, Keypair, Multiaddr, Open, OpenStreamError,
-    PeerId, PeerInfo, PingError, ProtocolName, Protocols,
+    CloseReason, Config, ConnId, Control, IdentifyError, Info, Instant, Multiaddr, Open, OpenStreamError, PeerId,
+    PeerInfo, PingError, ProtocolName, Protocols,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     shared::{Command, Run, Shared},
     threads::{Kind, lock},
 };
-use sanswarm_host::{Scope, secret, transport_error, unix_seconds};
+use sanswarm_host::{Scope, config, identity, transport_error, unix_seconds};
 
 /// Inbound streams of a node that are handled at once, each on its own thread. More are reset. Stops: threads as a
 /// weapon.
@@ -270,8 +270,5 @@ fn ended() -> OpenStreamError {
 /// # Errors
 /// [`StartError::Randomness`].
 pub fn new_config() -> Result<Config, StartError> {
-    let random = || secret().map_err(|_| StartError::Randomness);
-    let keypair = Keypair::ed25519_from_bytes(random()?).map_err(|_| StartError::Randomness)?;
-    let seed = u64::from_le_bytes(core::array::from_fn(|i| keypair.public().to_peer_id().to_bytes()[8 + i]));
-    Ok(Config { seed, ..Config::new(keypair, random()?) })
+    identity().and_then(config).map_err(|_| StartError::Randomness)
 }

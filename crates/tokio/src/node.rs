@@ -16,7 +16,7 @@ use crate::{
     facts::{Command, Ticket},
     shared::{NodeShared, Run, lock},
 };
-use sanswarm_host::{Scope, secret, unix_seconds};
+use sanswarm_host::{Scope, identity, secret, unix_seconds};
 
 /// How long to wait before a ping is tried again that met one of the node's own.
 const PING_AGAIN: Duration = Duration::from_millis(20);
@@ -57,15 +57,15 @@ pub struct LinkStats {
 /// # Panics
 /// If the system has no randomness to give.
 pub fn config(keypair: Keypair) -> Config {
-    let mut config = Config::new(keypair, random());
-    config.seed = random().iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
-    config
+    sanswarm_host::config(keypair).expect(RANDOMNESS)
 }
 
 /// 32 bytes that nobody can guess.
 pub(crate) fn random() -> [u8; 32] {
-    secret().expect("the system gives randomness: without it nothing can be secret")
+    secret().expect(RANDOMNESS)
 }
+
+const RANDOMNESS: &str = "the system gives randomness: without it nothing can be secret";
 
 impl Node {
     /// Starts a node. [`config`] makes a configuration with fresh secrets.
@@ -101,8 +101,7 @@ impl Node {
     /// # Panics
     /// As [`new`](Self::new), and if the system has no randomness to give.
     pub fn with_new_identity() -> Self {
-        let keypair = Keypair::ed25519_from_bytes(random()).expect("32 bytes are an Ed25519 key");
-        Self::new(config(keypair)).expect("Ed25519 signs")
+        Self::new(config(identity().expect(RANDOMNESS))).expect("Ed25519 signs")
     }
 
     /// Who this node is.
