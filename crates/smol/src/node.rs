@@ -11,11 +11,11 @@ use std::{
 use async_channel::{Receiver, Sender};
 use async_io::Async;
 use sanswarm::{
-    Action, Config, ConnId, Event, HandlerId, Instant, Keypair, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo,
-    Protocols, SigningError, StreamId,
+    Action, Config, ConnId, Event, HandlerId, Instant, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, Protocols,
+    SigningError, StreamId,
 };
 
-use sanswarm_host::{multiaddr, secret, socket_addr, unix_seconds};
+use sanswarm_host::{multiaddr, socket_addr, unix_seconds};
 
 use crate::{
     link::Conn,
@@ -73,10 +73,8 @@ pub(crate) type Later = Box<dyn FnOnce() + Send>;
 /// # Errors
 /// The system has no randomness to give.
 pub fn config() -> io::Result<Config> {
-    let random = || secret().map_err(|_| io::Error::other("the system has no randomness to give"));
-    let keypair = Keypair::ed25519_from_bytes(random()?).map_err(io::Error::other)?;
-    let seed = random()?.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
-    Ok(Config { seed, ..Config::new(keypair, random()?) })
+    let config = sanswarm_host::identity().and_then(sanswarm_host::config);
+    config.map_err(|_| io::Error::other("the system has no randomness to give"))
 }
 
 impl Node {
@@ -156,7 +154,8 @@ impl Node {
         answer.recv().await.unwrap_or(Err(OpenStreamError::Closed(Ok(sanswarm::CloseReason::Local))))
     }
 
-    /// Takes inbound streams of `protocols`, until the receiver is dropped.
+    /// Takes inbound streams of `protocols`, until the receiver is dropped: the next stream is reset then, and further ones are
+    /// refused.
     pub fn set_stream_handler(&self, protocols: impl Into<Protocols>) -> Receiver<Stream> {
         let (sender, receiver) = async_channel::bounded(INCOMING_MAX);
         let protocols = protocols.into();
@@ -249,7 +248,7 @@ impl State {
             Event::Opened { handler, request, stream, protocol, peer } => {
                 self.slots.insert(stream, Slot::default());
                 let request = request.and_then(|request| self.requests.remove(&request));
-                let handler = handler.and_then(|handler| self.handlers.get(&handler)).cloned();
+                let handler = handler.and_then(|handler| self.handler(handler));
                 let stream = Stream::new(shared.clone(), stream, peer, protocol);
                 // Whom nobody takes is dropped, which resets it.
                 self.later.push(Box::new(move || match (request, handler) {
@@ -283,6 +282,16 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// Where a handler's streams go. One whose receiver is no more handles nothing any more.
+    fn handler(&mut self, id: HandlerId) -> Option<Sender<Stream>> {
+        let handler = self.handlers.get(&id)?.clone();
+        if handler.is_closed() {
+            self.handlers.remove(&id);
+            self.node.remove_stream_handler(id);
+        }
+        Some(handler)
     }
 
     fn shut_down(&mut self, now: Instant, deadline: Duration) {

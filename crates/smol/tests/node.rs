@@ -159,7 +159,17 @@ fn a_dropped_stream_is_reset_and_a_dropped_request_given_up() {
         let accepted = async { Err(mute.accept().await.unwrap()) };
         let (mut socket, _) = or(async { Ok(request.await) }, accepted).await.unwrap_err();
         socket.read_to_end(&mut Vec::new()).await.unwrap();
+        // Who takes no more streams has one reset, and speaks it no more.
         drop((inbound, incoming));
+        let mut stream = alice.open_stream(ECHO, bob.id()).await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        let nobody = ProtocolName::from_static("/nobody/1.0.0");
+        let refused = async || {
+            matches!(alice.open_stream([ECHO, nobody.clone()], bob.id()).await, Err(OpenStreamError::Refused(_)))
+        };
+        while !refused().await {
+            Timer::after(Duration::from_millis(5)).await;
+        }
         drop((alice, bob));
     });
 }
