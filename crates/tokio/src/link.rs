@@ -23,7 +23,11 @@ use crate::{
 };
 
 /// After so many bytes, in and out, the task lets others run.
-const TURN_BYTES: usize = 256 * 1024;
+const TURN_BYTES: usize = 64 * 1024;
+
+/// How often a task pauses before it sends: who is told of what has come in may read it, so that less piles up, and what he
+/// writes goes out with what the machine has to say of it.
+const PAUSES: usize = 2;
 
 /// How long a connection on which nothing moves keeps its buffers: who asks and answers should not get them anew each time.
 const GRACE: Duration = Duration::from_millis(200);
@@ -66,6 +70,13 @@ struct Todo {
     messages: Vec<ToControl>,
 }
 
+impl Todo {
+    /// Whether somebody is to be told who may read or write then.
+    fn is_for_streams(&self) -> bool {
+        !(self.wakers.is_empty() && self.opened.is_empty())
+    }
+}
+
 impl LinkTask {
     pub(crate) fn new(
         link: Link,
@@ -104,10 +115,7 @@ impl LinkTask {
     pub(crate) async fn run(mut self) {
         let mut timed_out = false;
         loop {
-            let hangup = self.turn(timed_out);
-            if !self.tell().await {
-                return; // The node is no more.
-            }
+            let Some(hangup) = self.turns(timed_out).await else { return };
             match hangup {
                 Hangup::Both => break,
                 Hangup::Write => self.shut().await,
@@ -127,13 +135,25 @@ impl LinkTask {
         let _ = self.facts.send(Fact::LinkEnded { conn: self.conn, cut }).await;
     }
 
-    /// Lets the machine use what has come in and say what is to go out. Returns what to do with the socket.
-    fn turn(&mut self, timed_out: bool) -> Hangup {
+    /// Takes turns until there is nothing to do. Returns what to do with the socket; `None`: the node is no more.
+    async fn turns(&mut self, timed_out: bool) -> Option<Hangup> {
         let shared = self.shared.clone();
-        shared.work(|state| self.turn_with(state, timed_out))
+        for pauses in (0..=PAUSES).rev() {
+            let hangup = shared.work(|state| self.turn(state, timed_out && pauses == PAUSES, pauses > 0));
+            if !self.tell().await {
+                return None;
+            }
+            if hangup.is_some() {
+                return hangup;
+            }
+            step_aside().await;
+        }
+        Some(Hangup::No)
     }
 
-    fn turn_with(&mut self, state: &mut LinkState, timed_out: bool) -> Hangup {
+    /// Lets the machine use what has come in and say what is to go out. Returns what to do with the socket. If it `may_pause`,
+    /// that is `None` where somebody is to be told of something first.
+    fn turn(&mut self, state: &mut LinkState, timed_out: bool, may_pause: bool) -> Option<Hangup> {
         let now = self.node.clock.now();
         state.turns += 1;
         for message in self.inbox.drain(..) {
@@ -142,9 +162,12 @@ impl LinkTask {
         if timed_out {
             state.link.handle_timeout(now);
         }
-        self.drive(now, state);
-        self.release(now, state, timed_out);
+        let pauses = self.drive(now, state, may_pause);
         self.todo.messages.extend(core::iter::from_fn(|| state.link.poll_control()));
+        if pauses {
+            return None;
+        }
+        self.release(now, state, timed_out);
         if state.link.is_ended() && !core::mem::replace(&mut self.told_end, true) {
             self.todo.wakers.append(&mut state.take_wakers());
         }
@@ -152,11 +175,11 @@ impl LinkTask {
         let deadline = state.link.poll_timeout();
         let release = self.release_at.map(|at| Deadline { at, why: "buffers" });
         self.timer.set(Deadline::sooner(deadline, release));
-        match state.link.hangup(&state.send) {
+        Some(match state.link.hangup(&state.send) {
             // The goodbye is out of the machine's buffer and not gone yet. Without a deadline its time is over.
             Hangup::Write | Hangup::Both if !self.out.is_empty() && deadline.is_some() => Hangup::No,
             hangup => hangup,
-        }
+        })
     }
 
     /// Gives the buffers back when they have rested for long enough.
@@ -176,10 +199,11 @@ impl LinkTask {
                 }
             }
         }
-        state.has_buffers = self.release_at.is_some();
+        state.has_buffers = self.recv.holds_memory() || state.send.holds_memory();
     }
 
-    fn drive(&mut self, now: Instant, state: &mut LinkState) {
+    /// Returns whether it has left off where somebody is to be told of something, if it `may_pause`.
+    fn drive(&mut self, now: Instant, state: &mut LinkState, may_pause: bool) -> bool {
         // Two quiet rounds: `poll_transmit` of the first sees the room that there is, the events of the second pass on whose
         // turn it is, and a stream that negotiates uses its turn in the second's `poll_transmit`.
         let mut quiet = 0;
@@ -187,13 +211,17 @@ impl LinkTask {
             quiet += 1;
             if self.take_events(now, state) {
                 quiet = 0;
+                if may_pause && self.todo.is_for_streams() {
+                    return true;
+                }
             }
             // While the socket is full, small writes gather and are sealed together later.
             if !self.out.is_empty() {
-                return;
+                return false;
             }
             if state.link.poll_transmit(now, &mut state.send) > 0 {
                 quiet = 0;
+                continue; // Who is told of an event of this may write more.
             }
             if state.send.take_ready(&mut self.out) {
                 quiet = 0;
@@ -203,6 +231,7 @@ impl LinkTask {
                 self.out.clear();
             }
         }
+        false
     }
 
     fn take_events(&mut self, now: Instant, state: &mut LinkState) -> bool {
@@ -324,8 +353,18 @@ impl LinkTask {
             return false;
         }
         let socket = &mut self.socket;
+        // Who holds no buffer gets one when there is something to put into it.
+        let holds = self.release_at.is_some();
+        if !holds && socket.poll_read_ready(cx).is_pending() {
+            return false;
+        }
         match self.recv.fill(|spare| pin!(socket.read_buf(spare)).poll(cx)) {
-            Poll::Pending => return false,
+            Poll::Pending => {
+                if !holds {
+                    self.recv.release();
+                }
+                return false;
+            }
             Poll::Ready(Ok(0)) => self.recv.set_eof(),
             Poll::Ready(Ok(n)) => self.moved += n,
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -338,6 +377,19 @@ impl LinkTask {
         }
         true
     }
+}
+
+/// Lets the tasks run that were woken before. (tokio's own way asks the system for news, too.)
+async fn step_aside() {
+    let mut is_second = false;
+    poll_fn(|cx| {
+        if core::mem::replace(&mut is_second, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for LinkTask {
