@@ -12,18 +12,15 @@ use std::{
 
 use sanswarm::{
     Action, CloseRule, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, PeerId,
-    PingError, ResolveId, SigningError, ToLink, TransportError,
+    PingError, ResolveId, SigningError, TransportError,
 };
 use sanswarm_host::{QUESTIONS_MAX, Scope};
-use tokio::{
-    net::TcpStream,
-    sync::{broadcast, mpsc},
-};
+use tokio::{net::TcpStream, sync::mpsc};
 
 use crate::{
     ListenError, NameServers,
     error::SHUT_DOWN,
-    events::EVENTS_MAX,
+    events::Audience,
     facts::{Command, FACTS_MAX, Fact, Pending, Reply, Task},
     link::LinkTask,
     listeners::Listeners,
@@ -52,7 +49,6 @@ pub(crate) struct ControlTask {
     resolver: Resolver,
     /// For the tasks that are started.
     tell: mpsc::Sender<Fact>,
-    events: broadcast::Sender<Event>,
     timer: Timer,
     links: BTreeMap<ConnId, LinkEntry>,
     dials: BTreeMap<ConnId, Task>,
@@ -66,7 +62,6 @@ pub(crate) struct ControlTask {
 }
 
 struct LinkEntry {
-    orders: mpsc::UnboundedSender<ToLink>,
     shared: Arc<LinkShared>,
     /// Ends the task with the entry.
     _task: Task,
@@ -113,7 +108,6 @@ impl ControlTask {
             commands,
             facts,
             tell,
-            events: broadcast::channel(EVENTS_MAX).0,
             timer: Timer::new(shared.clock),
             shared,
             links: BTreeMap::new(),
@@ -128,10 +122,6 @@ impl ControlTask {
 
     pub(crate) fn id(&self) -> PeerId {
         self.control.id()
-    }
-
-    pub(crate) fn events(&self) -> broadcast::WeakSender<Event> {
-        self.events.downgrade()
     }
 
     pub(crate) async fn run(mut self) {
@@ -179,7 +169,7 @@ impl ControlTask {
         loop {
             if let Some((conn, message)) = self.control.poll_link() {
                 let undelivered = match self.links.get(&conn) {
-                    Some(link) => link.orders.send(message).err().map(|error| error.0),
+                    Some(link) => link.shared.order(message).err(),
                     None => Some(message),
                 };
                 if let Some(message) = undelivered {
@@ -193,6 +183,7 @@ impl ControlTask {
                 break;
             }
         }
+        self.control.shrink();
         let now = self.shared.clock.now();
         if self.closing.as_ref().is_some_and(|closing| closing.deadline <= now) {
             self.links.retain(|_, link| link.shared.is_admitted());
@@ -287,10 +278,9 @@ impl ControlTask {
 
     fn start(&mut self, link: Link, socket: TcpStream) {
         let conn = link.id();
-        let (orders, receiver) = mpsc::unbounded_channel();
-        let task = LinkTask::new(link, socket, self.shared.clone(), receiver, self.tell.clone());
+        let mut task = LinkTask::new(link, socket, self.shared.clone(), self.tell.clone());
         let shared = task.shared();
-        self.links.insert(conn, LinkEntry { orders, shared, _task: Task::spawn(task.run()) });
+        self.links.insert(conn, LinkEntry { shared, _task: Task::spawn(async move { task.run().await }) });
     }
 
     // ---- events
@@ -335,7 +325,7 @@ impl ControlTask {
             _ => {}
         }
         // Without a listener it is lost, as it should be.
-        let _ = self.events.send(event);
+        lock(&self.shared.events).tell(event);
     }
 
     // ---- commands
@@ -437,5 +427,6 @@ impl Drop for ControlTask {
     /// However the task ends, in a runtime that is shut down for example: nobody waits for it in vain.
     fn drop(&mut self) {
         self.fail_pending();
+        *lock(&self.shared.events) = Audience::Ended;
     }
 }

@@ -8,11 +8,11 @@ use core::{
 };
 use std::{io, sync::Arc};
 
-use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl, ToLink};
+use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     net::TcpStream,
-    sync::mpsc::{Sender, UnboundedReceiver},
+    sync::mpsc::{Sender, error::TrySendError},
 };
 
 use crate::{
@@ -42,8 +42,6 @@ pub(crate) struct LinkTask {
     out: Vec<u8>,
     /// How much of `out` has gone.
     written: usize,
-    orders: UnboundedReceiver<ToLink>,
-    inbox: Vec<ToLink>,
     facts: Sender<Fact>,
     timer: Timer,
     /// The socket takes no more bytes: what is to be sent is lost.
@@ -75,16 +73,17 @@ impl Todo {
     fn is_for_streams(&self) -> bool {
         !(self.wakers.is_empty() && self.opened.is_empty())
     }
+
+    fn release(&mut self) {
+        self.wakers.shrink_to_fit();
+        self.opened.shrink_to_fit();
+        self.failed.shrink_to_fit();
+        self.messages.shrink_to_fit();
+    }
 }
 
 impl LinkTask {
-    pub(crate) fn new(
-        link: Link,
-        socket: TcpStream,
-        node: Arc<NodeShared>,
-        orders: UnboundedReceiver<ToLink>,
-        facts: Sender<Fact>,
-    ) -> Self {
+    pub(crate) fn new(link: Link, socket: TcpStream, node: Arc<NodeShared>, facts: Sender<Fact>) -> Self {
         Self {
             conn: link.id(),
             timer: Timer::new(node.clock),
@@ -94,8 +93,6 @@ impl LinkTask {
             socket,
             out: Vec::new(),
             written: 0,
-            orders,
-            inbox: Vec::new(),
             facts,
             is_broken: false,
             is_shut: false,
@@ -112,7 +109,7 @@ impl LinkTask {
     }
 
     /// Runs the connection until its socket can be closed.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         let mut timed_out = false;
         loop {
             let Some(hangup) = self.turns(timed_out).await else { return };
@@ -127,12 +124,15 @@ impl LinkTask {
             }
             timed_out = poll_fn(|cx| self.poll_wait(cx)).await;
         }
-        self.orders.close();
-        while let Some(message) = self.orders.recv().await {
-            let _ = self.facts.send(Fact::Undelivered(message)).await;
+        let undelivered = self.shared.work(|state| {
+            state.is_gone = true;
+            core::mem::take(&mut state.orders)
+        });
+        for message in undelivered {
+            report(&self.facts, Fact::Undelivered(message)).await;
         }
         let cut = !self.out.is_empty() || self.shared.has_unsent();
-        let _ = self.facts.send(Fact::LinkEnded { conn: self.conn, cut }).await;
+        report(&self.facts, Fact::LinkEnded { conn: self.conn, cut }).await;
     }
 
     /// Takes turns until there is nothing to do. Returns what to do with the socket; `None`: the node is no more.
@@ -156,9 +156,11 @@ impl LinkTask {
     fn turn(&mut self, state: &mut LinkState, timed_out: bool, may_pause: bool) -> Option<Hangup> {
         let now = self.node.clock.now();
         state.turns += 1;
-        for message in self.inbox.drain(..) {
+        let mut orders = core::mem::take(&mut state.orders);
+        for message in orders.drain(..) {
             state.link.handle_link(now, message);
         }
+        state.orders = orders;
         if timed_out {
             state.link.handle_timeout(now);
         }
@@ -194,6 +196,9 @@ impl LinkTask {
             if self.release_at.is_none() {
                 self.recv.release();
                 state.send.release();
+                state.link.shrink();
+                state.orders.shrink_to_fit();
+                self.todo.release();
                 if self.out.is_empty() {
                     self.out = Vec::new();
                 }
@@ -282,14 +287,14 @@ impl LinkTask {
             }
         }
         for message in self.todo.messages.drain(..) {
-            if self.facts.send(Fact::FromLink { conn: self.conn, message }).await.is_err() {
+            if !report(&self.facts, Fact::FromLink { conn: self.conn, message }).await {
                 return false;
             }
         }
         for (stream, request) in self.todo.opened.drain(..) {
             if request.is_some() || self.shared.is_admitted() {
                 self.node.deliver(stream, request);
-            } else if self.facts.send(Fact::Opened { conn: self.conn, stream }).await.is_err() {
+            } else if !report(&self.facts, Fact::Opened { conn: self.conn, stream }).await {
                 return false;
             }
         }
@@ -307,10 +312,6 @@ impl LinkTask {
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut is_ready = self.poll_write(cx);
         is_ready |= self.poll_read(cx);
-        while let Poll::Ready(Some(message)) = self.orders.poll_recv(cx) {
-            self.inbox.push(message);
-            is_ready = true;
-        }
         is_ready |= self.shared.poll_dirty(cx).is_ready();
         if self.timer.poll(cx).is_ready() {
             return Poll::Ready(true);
@@ -376,6 +377,22 @@ impl LinkTask {
             }
         }
         true
+    }
+}
+
+/// Tells the control, once it has room for it. Returns whether there still is a node.
+fn report(control: &Sender<Fact>, fact: Fact) -> impl Future<Output = bool> {
+    // A fact is large, and would be part of the task for as long as that lives.
+    let later = match control.try_send(fact) {
+        Ok(()) => Ok(true),
+        Err(TrySendError::Closed(_)) => Ok(false),
+        Err(TrySendError::Full(fact)) => Err(Box::pin(control.send(fact))),
+    };
+    async {
+        match later {
+            Ok(is_told) => is_told,
+            Err(later) => later.await.is_ok(),
+        }
     }
 }
 

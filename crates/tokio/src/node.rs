@@ -4,10 +4,10 @@ use core::{fmt, time::Duration};
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    Config, ConnId, Control, Event, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open, OpenStreamError,
-    PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError,
+    Config, ConnId, Control, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open, OpenStreamError, PeerId,
+    PeerInfo, PingError, ProtocolName, Protocols, SigningError,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Events, Handler, ListenError, NameServers, Stream,
@@ -27,7 +27,6 @@ pub struct Node {
     id: PeerId,
     commands: mpsc::UnboundedSender<Command>,
     shared: Arc<NodeShared>,
-    events: broadcast::WeakSender<Event>,
 }
 
 /// Counts of a connection.
@@ -91,9 +90,9 @@ impl Node {
         let shared = Arc::new(NodeShared::new());
         let (commands, orders) = mpsc::unbounded_channel();
         let control = ControlTask::new(config, servers, shared.clone(), orders)?;
-        let (id, events) = (control.id(), control.events());
+        let id = control.id();
         tokio::spawn(control.run());
-        Ok(Self { id, commands, shared, events })
+        Ok(Self { id, commands, shared })
     }
 
     /// Starts a node with a new Ed25519 identity and the default configuration.
@@ -235,7 +234,7 @@ impl Node {
 
     /// The events of the node from now on.
     pub fn events(&self) -> Events {
-        Events(self.events.upgrade().map(|events| events.subscribe()))
+        lock(&self.shared.events).subscribe()
     }
 
     /// Counts of the oldest connection of a peer. `None` if there is none.
