@@ -1,5 +1,7 @@
 //! A proxy that lets a connection through until some byte, and then does it harm.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use core::{
     net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering},
@@ -15,7 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::{Builder, Handle},
-    sync::oneshot,
+    sync::{Notify, oneshot},
 };
 
 /// What happens to a connection.
@@ -76,6 +78,7 @@ pub(crate) struct Proxies {
 pub(crate) struct Proxy {
     pub(crate) at: SocketAddr,
     is_hit: Arc<AtomicBool>,
+    strike: Arc<Notify>,
     _end: oneshot::Sender<()>,
 }
 
@@ -83,6 +86,11 @@ impl Proxy {
     /// Whether the fault has happened.
     pub(crate) fn is_hit(&self) -> bool {
         self.is_hit.load(Ordering::SeqCst)
+    }
+
+    /// Does the harm now.
+    pub(crate) fn strike(&self) {
+        self.strike.notify_one();
     }
 }
 
@@ -101,14 +109,15 @@ impl Proxies {
         let at = listener.local_addr().unwrap();
         listener.set_nonblocking(true).unwrap();
         let (is_hit, (end, ended)) = (Arc::<AtomicBool>::default(), oneshot::channel());
-        let hit = is_hit.clone();
+        let (strike, hit) = (Arc::new(Notify::new()), is_hit.clone());
+        let struck = strike.clone();
         self.handle.spawn(async move {
             tokio::select! {
                 _ = ended => {}
-                _ = serve(listener, target, plan, &hit) => {}
+                _ = serve(listener, target, plan, (&hit, &struck)) => {}
             }
         });
-        Proxy { at, is_hit, _end: end }
+        Proxy { at, is_hit, strike, _end: end }
     }
 }
 
@@ -121,13 +130,21 @@ impl Drop for Proxies {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, target: SocketAddr, plan: Plan, hit: &AtomicBool) -> io::Result<()> {
+async fn serve(
+    listener: std::net::TcpListener,
+    target: SocketAddr,
+    plan: Plan,
+    (hit, strike): (&AtomicBool, &Notify),
+) -> io::Result<()> {
     let (mut dialer, _) = TcpListener::from_std(listener)?.accept().await?;
     let mut listener = TcpStream::connect(target).await?;
     dialer.set_nodelay(true)?;
     listener.set_nodelay(true)?;
     let (from, to) = if plan.of_dialer { (&mut dialer, &mut listener) } else { (&mut listener, &mut dialer) };
-    let is_hit = carry(from, to, plan).await;
+    let is_hit = tokio::select! {
+        is_hit = carry(from, to, plan) => is_hit,
+        () = strike.notified() => true,
+    };
     let (from, to) = if plan.of_dialer { (dialer, listener) } else { (listener, dialer) };
     if is_hit {
         hit.store(true, Ordering::SeqCst);
