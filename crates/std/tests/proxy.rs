@@ -138,7 +138,7 @@ fn case(world: &World, mut dice: Dice) {
 
 /// A code, which says nothing of bytes that were changed: they are not.
 fn of_open(error: &OpenStreamError) -> String {
-    let expected = ["connect", "eof", "timeout", "closed", "stream-timeout", "stream-reset"];
+    let expected = ["connect", "open", "eof", "timeout", "closed", "stream-timeout", "stream-reset"];
     assert!(expected.contains(&error.code()), "{}: {error}", error.code());
     format!("open {}", error.code())
 }
