@@ -29,13 +29,14 @@ pub(crate) enum Verb {
     Perf,
     Identify,
     Explain,
+    Crowd,
     Interop,
     Keygen,
     Sim,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Demo,
         Self::Listen,
         Self::Ping,
@@ -43,6 +44,7 @@ impl Verb {
         Self::Perf,
         Self::Identify,
         Self::Explain,
+        Self::Crowd,
         Self::Interop,
         Self::Keygen,
         Self::Sim,
@@ -57,6 +59,7 @@ impl Verb {
             Self::Perf => "perf",
             Self::Identify => "identify",
             Self::Explain => "explain",
+            Self::Crowd => "crowd",
             Self::Interop => "interop",
             Self::Keygen => "keygen",
             Self::Sim => "sim",
@@ -68,7 +71,7 @@ impl Verb {
     }
 
     fn needs_address(self) -> bool {
-        matches!(self, Self::Ping | Self::Echo | Self::Perf | Self::Identify | Self::Explain)
+        matches!(self, Self::Ping | Self::Echo | Self::Perf | Self::Identify | Self::Explain | Self::Crowd)
     }
 
     fn takes_address(self) -> bool {
@@ -108,7 +111,7 @@ pub(crate) struct Options {
     pub(crate) upload: Option<u64>,
     /// The same.
     pub(crate) download: Option<u64>,
-    /// How long each direction is measured.
+    /// How long each direction is measured, or a crowd stays.
     pub(crate) seconds: Option<Duration>,
     /// Serve the perf protocol too.
     pub(crate) perf: bool,
@@ -118,6 +121,10 @@ pub(crate) struct Options {
     pub(crate) muxers: Option<Vec<Muxer>>,
     pub(crate) key: Option<PathBuf>,
     pub(crate) count: Option<u32>,
+    /// At once, of a listener or of a crowd.
+    pub(crate) connections: Option<usize>,
+    /// Connections that are begun a second.
+    pub(crate) rate: Option<u32>,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
     pub(crate) sim: sim::Options,
@@ -189,7 +196,7 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "bytes" => options.bytes = Some(bytes("--bytes", &parser.value()?.string()?)?),
         "half-close" => options.half_close = half_close(&parser.value()?.string()?)?,
         "key" => options.key = Some(parser.value()?.into()),
-        "count" if verb == Some(Verb::Ping) => options.count = Some(count(&parser.value()?.string()?)?),
+        "count" if verb == Some(Verb::Ping) => options.count = Some(count("--count", &parser.value()?.string()?)?),
         "perf" if verb == Some(Verb::Listen) => options.perf = true,
         "upload" if verb == Some(Verb::Perf) => {
             options.upload = Some(bytes("--upload", &parser.value()?.string()?)?);
@@ -197,7 +204,14 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "download" if verb == Some(Verb::Perf) => {
             options.download = Some(bytes("--download", &parser.value()?.string()?)?);
         }
-        "seconds" if verb == Some(Verb::Perf) => {
+        "max-connections" if verb == Some(Verb::Listen) => {
+            options.connections = Some(count("--max-connections", &parser.value()?.string()?)? as usize);
+        }
+        "connections" if verb == Some(Verb::Crowd) => {
+            options.connections = Some(count("--connections", &parser.value()?.string()?)? as usize);
+        }
+        "rate" if verb == Some(Verb::Crowd) => options.rate = Some(count("--rate", &parser.value()?.string()?)?),
+        "seconds" if matches!(verb, Some(Verb::Perf | Verb::Crowd)) => {
             options.seconds = Some(seconds("--seconds", &parser.value()?.string()?)?);
         }
         _ => return Err(Usage::NoSuchOption { name: name.to_owned(), verb }),
@@ -273,9 +287,9 @@ fn streams(text: &str) -> Result<usize, Usage> {
     }
 }
 
-fn count(text: &str) -> Result<u32, Usage> {
+fn count(option: &'static str, text: &str) -> Result<u32, Usage> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| Usage::Value {
-        option: "--count",
+        option,
         value: text.to_owned(),
         wanted: "a number above 0",
     })
@@ -334,6 +348,8 @@ mod tests {
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
             count: None,
+            connections: None,
+            rate: None,
             json: true,
             verbose: true,
             sim: sim::Options::default(),
@@ -343,6 +359,10 @@ mod tests {
         let perf = options("perf /a --upload 1M --download 0 --seconds 2 --streams 3");
         assert_eq!((perf.upload, perf.download, perf.streams), (Some(1 << 20), Some(0), Some(3)));
         assert_eq!((perf.seconds, perf.perf), (Some(Duration::from_secs(2)), false));
+        let crowd = options("crowd /a --connections 10000 --rate 200 --seconds 5");
+        assert_eq!((crowd.connections, crowd.rate), (Some(10_000), Some(200)));
+        assert_eq!(crowd.seconds, Some(Duration::from_secs(5)));
+        assert_eq!(options("listen --max-connections 7").connections, Some(7));
         assert!(options("listen --perf").perf);
         assert_eq!(options("listen").address, None);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
@@ -407,6 +427,11 @@ mod tests {
             "perf /a --perf",
             "perf /a --upload much",
             "perf /a --seconds 0",
+            "crowd",
+            "crowd /a --connections 0",
+            "crowd /a --rate x",
+            "crowd /a --max-connections 1",
+            "listen --connections 1",
         ] {
             assert!(run(wrong).is_err(), "{wrong}");
         }

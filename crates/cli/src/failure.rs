@@ -123,6 +123,19 @@ pub(crate) enum Failure {
         failed: usize,
         of: usize,
     },
+    /// Some of a crowd did not come, or did not stay.
+    Crowd {
+        wanted: usize,
+        failed: usize,
+        lost: usize,
+        unanswered: usize,
+    },
+    /// This process may not have as many descriptors as it would need.
+    Descriptors {
+        limit: u64,
+        needed: u64,
+        connections: u64,
+    },
     /// A file could not be written.
     File {
         file: PathBuf,
@@ -174,6 +187,8 @@ impl Failure {
             Self::Redis(RedisError::Empty { .. }) | Self::Timeout { .. } => "timeout",
             Self::Redis(_) => "redis",
             Self::Violation { .. } => "violation",
+            Self::Crowd { .. } => "crowd",
+            Self::Descriptors { .. } => "descriptors",
             Self::File { .. } => "file",
             Self::Output(_) => "output",
         }
@@ -224,6 +239,14 @@ impl fmt::Display for Failure {
             Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
             Self::Violation { failed, of: 1 } => write!(f, "sim: {failed} run broke a law"),
             Self::Violation { failed, of } => write!(f, "sim: {failed} of {of} runs broke a law"),
+            Self::Crowd { wanted, failed, lost, unanswered } => write!(
+                f,
+                "crowd: of {wanted} connections {failed} failed and {lost} were lost; {unanswered} pings were not answered"
+            ),
+            Self::Descriptors { limit, needed, connections } => write!(
+                f,
+                "descriptors: this process may have {limit}, and {connections} connections need {needed}: raise the hard limit (ulimit -Hn)"
+            ),
             Self::File { file, cause } => write!(f, "{}: {cause}", file.display()),
             Self::Output(cause) => write!(f, "output: {cause}"),
             Self::Gone => f.write_str("system: a task of ours ended early"),

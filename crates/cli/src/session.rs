@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     args::Options,
+    descriptors,
     failure::Failure,
     json::Object,
     key,
@@ -93,6 +94,9 @@ pub(crate) fn node(options: &Options, patience: Option<Patience>) -> Result<Node
             config.swarm.inbound_upgrade = after + GRACE;
         }
         (None, None) => {}
+    }
+    if let Some(connections) = options.connections {
+        descriptors::allow(&mut config, connections);
     }
     Node::new(config).map_err(Failure::Signing)
 }

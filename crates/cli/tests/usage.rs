@@ -8,7 +8,7 @@ use std::fs;
 
 use common::{Dir, fails, objects, ok, sanswarm, texts};
 
-const VERBS: [&str; 9] = ["demo", "listen", "ping", "echo", "perf", "identify", "interop", "keygen", "sim"];
+const VERBS: [&str; 10] = ["demo", "listen", "ping", "echo", "perf", "identify", "crowd", "interop", "keygen", "sim"];
 
 #[test]
 fn every_verb_has_a_help_text_with_an_example() {
