@@ -94,6 +94,16 @@ pub struct LabelCounters {
     pub bytes_out: u64,
 }
 
+impl LabelCounters {
+    /// Adds others to these.
+    pub const fn add(&mut self, other: &Self) {
+        self.opened += other.opened;
+        self.accepted += other.accepted;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
+}
+
 /// What a connection has counted since it was last [asked](crate::Connection::take_counters).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

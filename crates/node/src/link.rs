@@ -15,8 +15,9 @@ use sanswarm_swarm::{ConnId, Gate};
 use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, SendBuf};
 
 use crate::{
-    CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, Protocols, ReadError, StreamId, ToControl, ToLink,
-    WriteError,
+    CloseReason, Event, Hangup, IdentifyError, LinkCounters, OpenId, PingError, Protocols, ReadError, StreamId,
+    ToControl, ToLink, WriteError,
+    counters::Labels,
     message::{ToControlKind, ToLinkKind},
     protocols::Handlers,
     service::{Kind, Service},
@@ -80,6 +81,7 @@ pub struct Link {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) handlers: Arc<Handlers>,
+    pub(crate) labels: Arc<Labels>,
     pub(crate) gate: Gate,
     pub(crate) info: Arc<identify::Info>,
     /// The peer's address, as identify tells it.
@@ -155,6 +157,11 @@ impl Link {
         self.conn.stats()
     }
 
+    /// What this link has counted and its control was not told of yet. `None`: there is nothing.
+    pub fn counters(&self) -> Option<LinkCounters> {
+        Some(LinkCounters::read(self.conn.counters()?, &self.setup.labels))
+    }
+
     /// See [`Connection::wire_id`].
     pub fn wire_id(&self, stream: StreamId) -> Option<u64> {
         self.conn.wire_id(stream.stream).filter(|_| stream.conn == self.id)
@@ -169,12 +176,14 @@ impl Link {
                 return Some(event);
             }
             if let Some(result) = self.end.take() {
+                self.tell_counters();
                 self.tell(ToControlKind::Closed(result));
             }
             match self.conn.poll_event(now, recv) {
                 Ok(Some(event)) => self.handle_event(now, event),
                 Ok(None) => {
                     self.tell_usage(now);
+                    self.count(now);
                     return None;
                 }
                 Err(_) if self.ended => return None,
@@ -214,6 +223,7 @@ impl Link {
             at(self.identify_until, "identify"),
             at(self.usage.until, "unused"),
             at(self.usage.less_at, "less memory"),
+            at(self.usage.count_at, "counters"),
             pinger,
         ]
         .into_iter()
@@ -236,6 +246,7 @@ impl Link {
             }
         }
         self.tell_usage(now);
+        self.count(now);
         if self.next_ping.is_some_and(|at| at <= now) {
             self.next_ping = self.setup.ping_interval.map(|interval| now + interval);
             self.start_ping(now);
@@ -255,13 +266,17 @@ impl Link {
     /// A message from the control.
     pub fn handle_link(&mut self, now: Instant, message: ToLink) {
         match message.0 {
-            ToLinkKind::Open { request, protocols, how } => self.open(now, request, &protocols, how),
+            ToLinkKind::Open { request, protocols, how, labels } => {
+                self.setup.labels = labels;
+                self.open(now, request, &protocols, how);
+            }
             ToLinkKind::Ping => {
                 if !self.start_ping(now) {
                     self.tell(ToControlKind::Pong(Err(PingError::Busy)));
                 }
             }
-            ToLinkKind::Handlers { handlers, info } => {
+            ToLinkKind::Handlers { handlers, labels, info } => {
+                self.setup.labels = labels;
                 self.conn.set_names(handlers.names.clone());
                 self.setup.handlers = handlers;
                 self.setup.info = info;

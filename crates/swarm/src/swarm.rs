@@ -281,11 +281,9 @@ impl Swarm {
         Ok(())
     }
 
-    /// A connection ended before it was ready: its upgrade failed. Returns whether the swarm still knew it.
-    pub fn handle_failed(&mut self, now: Instant, conn: ConnId) -> bool {
-        let is_known = self.conns.contains(conn.0);
+    /// A connection ended before it was ready: its upgrade failed.
+    pub fn handle_failed(&mut self, now: Instant, conn: ConnId) {
         self.gone(now, conn, AttemptFailure::Upgrade);
-        is_known
     }
 
     /// A connection that was ready has closed. (One that never was counts as failed, and the other way round.)
@@ -340,6 +338,11 @@ impl Swarm {
             Conn::Ready(ready) => Some(&ready.info),
             Conn::Pending(_) => None,
         }
+    }
+
+    /// Whether a connection is dialing or upgrading.
+    pub fn is_pending(&self, conn: ConnId) -> bool {
+        matches!(self.conns.get(conn.0), Some(Conn::Pending(_)))
     }
 
     /// Whether there is a ready connection to a peer.

@@ -14,8 +14,9 @@ fn accepted_connections_by_their_end() {
     let conns: Vec<_> = (2..6).map(|id| swarm.handle_accepted(ms(0), addr(0), addr(id)).unwrap()).collect();
     swarm.handle_accepted(ms(0), addr(0), addr(9)).unwrap_err();
     swarm.handle_ready(ms(1), conns[0], peer(2)).unwrap();
-    assert!(swarm.handle_failed(ms(1), conns[1]));
-    assert!(!swarm.handle_failed(ms(1), conns[1]), "it is gone");
+    swarm.handle_failed(ms(1), conns[1]);
+    swarm.handle_failed(ms(1), conns[1]);
+    assert_eq!([0, 1, 2].map(|i| swarm.is_pending(conns[i])), [false, false, true]);
     assert_eq!(swarm.handle_ready(ms(1), conns[2], peer(6)), Err(Denied::Gate { reason: "not today" }));
     assert_eq!(swarm.handle_ready(ms(1), conns[3], peer(US)), Err(Denied::Ourselves));
     let denied = DeniedCounters { limit: 1, gate: 1, ourselves: 1, ..DeniedCounters::default() };

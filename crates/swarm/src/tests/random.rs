@@ -105,7 +105,7 @@ impl World {
                 let is_ready = swarm.handle_ready(now, conn, peer(*id)).is_ok();
                 assert!(!is_ready || swarm.connection(conn).is_some());
             }),
-            Op::Failed(i) => conn(*i).into_iter().for_each(|conn| _ = swarm.handle_failed(now, conn)),
+            Op::Failed(i) => conn(*i).into_iter().for_each(|conn| swarm.handle_failed(now, conn)),
             Op::Closed(i) => conn(*i).into_iter().for_each(|conn| swarm.handle_closed(now, conn)),
             Op::Close(i) => conn(*i).into_iter().for_each(|conn| {
                 swarm.close(now, conn, CloseReason::Requested);

@@ -150,10 +150,7 @@ impl World {
             4 => self.conn(a).into_iter().for_each(|conn| self.ends(conn, Swarm::handle_dial_failed_refused)),
             5 => self.accepted(a),
             6 | 7 => self.conn(a).into_iter().for_each(|conn| self.ready(conn, peer(1 + b % 5))),
-            8 => self
-                .conn(a)
-                .into_iter()
-                .for_each(|conn| self.ends(conn, |swarm, now, conn| _ = swarm.handle_failed(now, conn))),
+            8 => self.conn(a).into_iter().for_each(|conn| self.ends(conn, Swarm::handle_failed)),
             9 => self.conn(a).into_iter().for_each(|conn| self.ends(conn, Swarm::handle_closed)),
             10 => self.conn(a).into_iter().for_each(|conn| self.close(conn)),
             11 => {
