@@ -11,8 +11,8 @@ use std::{
 use async_channel::{Receiver, Sender};
 use async_io::Async;
 use sanswarm::{
-    Action, Config, ConnId, Event, HandlerId, Instant, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, Protocols,
-    SigningError, StreamId,
+    Action, Config, ConnId, Counters, Event, HandlerId, Instant, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo,
+    Protocols, SigningError, StreamId,
 };
 
 use sanswarm_host::{multiaddr, socket_addr, unix_seconds};
@@ -161,6 +161,11 @@ impl Node {
         let protocols = protocols.into();
         self.0.0.call(|state, _| state.handlers.insert(state.node.set_stream_handler(protocols), sender));
         receiver
+    }
+
+    /// What the node has done since its start, and what it has now.
+    pub fn counters(&self) -> Counters {
+        self.0.0.call(|state, _| state.node.counters())
     }
 
     /// Ends the node: nothing new, goodbyes, and after `deadline` whatever is left is cut. Returns how many connections were.
