@@ -1,12 +1,12 @@
 //! The command line as a value.
 
-use core::time::Duration;
+use core::{net::SocketAddr, time::Duration};
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
 use sanswarm::{Muxer, Security};
 
-use crate::{failure::Usage, sim};
+use crate::{failure::Usage, metrics, sim};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +112,8 @@ pub(crate) struct Options {
     pub(crate) seconds: Option<Duration>,
     /// Serve the perf protocol too.
     pub(crate) perf: bool,
+    /// Where the counters are served.
+    pub(crate) metrics: Option<SocketAddr>,
     /// In the order in which they are offered; `None` is the library's choice.
     pub(crate) security: Option<Vec<Security>>,
     /// The same.
@@ -191,6 +193,7 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "key" => options.key = Some(parser.value()?.into()),
         "count" if verb == Some(Verb::Ping) => options.count = Some(count(&parser.value()?.string()?)?),
         "perf" if verb == Some(Verb::Listen) => options.perf = true,
+        "metrics" if verb == Some(Verb::Listen) => options.metrics = Some(socket(&parser.value()?.string()?)?),
         "upload" if verb == Some(Verb::Perf) => {
             options.upload = Some(bytes("--upload", &parser.value()?.string()?)?);
         }
@@ -291,6 +294,14 @@ fn seconds(option: &'static str, text: &str) -> Result<Duration, Usage> {
     })
 }
 
+fn socket(text: &str) -> Result<SocketAddr, Usage> {
+    metrics::address(text).ok_or_else(|| Usage::Value {
+        option: "--metrics",
+        value: text.to_owned(),
+        wanted: "an IP address and a port, such as 127.0.0.1:9100",
+    })
+}
+
 fn half_close(text: &str) -> Result<HalfClose, Usage> {
     match text {
         "early" => Ok(HalfClose::Early),
@@ -330,6 +341,7 @@ mod tests {
             download: None,
             seconds: None,
             perf: false,
+            metrics: None,
             security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
@@ -344,6 +356,7 @@ mod tests {
         assert_eq!((perf.upload, perf.download, perf.streams), (Some(1 << 20), Some(0), Some(3)));
         assert_eq!((perf.seconds, perf.perf), (Some(Duration::from_secs(2)), false));
         assert!(options("listen --perf").perf);
+        assert_eq!(options("listen --metrics [::1]:0").metrics, Some("[::1]:0".parse().unwrap()));
         assert_eq!(options("listen").address, None);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
         let all = [Security::Tls, Security::Plaintext, Security::Noise];
@@ -407,6 +420,11 @@ mod tests {
             "perf /a --perf",
             "perf /a --upload much",
             "perf /a --seconds 0",
+            "ping /a --metrics 127.0.0.1:1",
+            "listen --metrics",
+            "listen --metrics 9100",
+            "listen --metrics localhost:9100",
+            "listen --metrics 127.0.0.1:65536",
         ] {
             assert!(run(wrong).is_err(), "{wrong}");
         }

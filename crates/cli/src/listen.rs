@@ -6,12 +6,16 @@ use std::io;
 use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
-use crate::{args::Options, echo, failure::Failure, json::Object, output, perf, session};
+use crate::{args::Options, echo, failure::Failure, json::Object, metrics::Exporter, output, perf, session};
 
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
         Some(text) => session::address(text)?,
         None => Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port)),
+    };
+    let metrics = match options.metrics {
+        Some(address) => Some(Exporter::bind(address).await?),
+        None => None,
     };
     let node = session::node(options, None)?;
     if options.verbose {
@@ -30,6 +34,15 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
             output::line(Object::new().text("address", &address).end())?;
         } else {
             output::line(&address)?;
+        }
+    }
+    if let Some(metrics) = metrics {
+        let url = metrics.url()?;
+        tokio::spawn(metrics.serve(node.clone()));
+        if options.json {
+            output::line(Object::new().text("metrics", url).end())?;
+        } else {
+            output::line(url)?;
         }
     }
     signal.wait().await;

@@ -13,6 +13,7 @@ mod key;
 mod keygen;
 mod ladder;
 mod listen;
+mod metrics;
 mod output;
 mod pattern;
 mod perf;
