@@ -239,6 +239,11 @@ impl Connection {
         self.streams.transcript.poll()
     }
 
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// Counts of this connection.
     pub fn stats(&self) -> Stats {
         self.turns.stats(self.streams.len(), self.streams.unread())

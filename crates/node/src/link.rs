@@ -8,11 +8,12 @@ use std::{
 
 use bytes::Bytes;
 use libp2p_identity::PeerId;
+use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_connection::Connection;
 use sanswarm_identify as identify;
 use sanswarm_swarm::{ConnId, Gate};
-use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, SendBuf};
+use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, Role, SendBuf};
 
 use crate::{
     CloseReason, Event, Hangup, IdentifyError, LinkCounters, OpenId, PingError, Protocols, ReadError, StreamId,
@@ -150,6 +151,16 @@ impl Link {
     /// The next entry of the transcript that [`Config::transcript`](crate::Config::transcript) asks for.
     pub fn poll_transcript(&mut self) -> Option<Entry> {
         self.conn.poll_transcript()
+    }
+
+    /// Which end of the connection this is.
+    pub fn role(&self) -> Role {
+        self.conn.role()
+    }
+
+    /// The other end's address.
+    pub fn remote(&self) -> Option<Multiaddr> {
+        Multiaddr::try_from(self.setup.observed.to_vec()).ok()
     }
 
     /// Counts of the connection.
