@@ -2,7 +2,7 @@
 //! belongs to the adapters: no machine uses it, and here the clock, randomness and name service of the system are asked.
 //!
 //! - Multiaddrs and the addresses of sockets, and what the system says in the words of the swarm: [`socket_addr`],
-//!   [`multiaddr`], [`transport_error`].
+//!   [`multiaddr`], [`transport_error`]; of WebSockets [`WebAddr`], [`multiaddr_like`].
 //! - Names: [`NameServers`], [`lookup`] by the system, and with feature `dns` [`Dns`] by hickory, of which no type shows.
 //! - Addresses of this host: [`Interfaces`], [`is_wildcard`].
 //! - Secrets and the time of day: [`secret`], [`identity`], [`config`], [`unix_seconds`].
@@ -33,7 +33,7 @@ mod interfaces;
 mod names;
 mod system;
 
-pub use address::{multiaddr, socket_addr, transport_error};
+pub use address::{WebAddr, multiaddr, multiaddr_like, socket_addr, transport_error};
 #[cfg(feature = "dns")]
 pub use dns::Dns;
 pub use handlers::{Accepts, Candidates, Handler, Handlers, Scope};

@@ -15,10 +15,7 @@ use sanswarm::{
     PingError, ResolveId, SigningError, ToLink, TransportError,
 };
 use sanswarm_host::{QUESTIONS_MAX, Scope};
-use tokio::{
-    net::TcpStream,
-    sync::{broadcast, mpsc},
-};
+use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     ListenError, NameServers,
@@ -30,6 +27,7 @@ use crate::{
     names::Resolver,
     node::random,
     shared::{LinkShared, NodeShared, lock},
+    socket::Socket,
     sockets,
     time::Timer,
     waiting::Waiting,
@@ -106,6 +104,8 @@ impl ControlTask {
         let goodbye = config.connection.close_timeout.min(GOODBYE) + SLACK;
         let mut control = Control::new(config)?;
         control.set_resolves(true);
+        #[cfg(feature = "ws")]
+        control.add_transport(sanswarm_swarm::Transport::websocket());
         Ok(Self {
             control,
             resolver,
@@ -285,7 +285,7 @@ impl ControlTask {
         }
     }
 
-    fn start(&mut self, link: Link, socket: TcpStream) {
+    fn start(&mut self, link: Link, socket: Socket) {
         let conn = link.id();
         let (orders, receiver) = mpsc::unbounded_channel();
         let task = LinkTask::new(link, socket, self.shared.clone(), receiver, self.tell.clone());

@@ -57,10 +57,13 @@ mod names;
 mod node;
 mod policy;
 mod shared;
+mod socket;
 mod sockets;
 mod stream;
 mod time;
 mod waiting;
+#[cfg(feature = "ws")]
+mod web;
 
 /// What `loom/` replaces.
 mod sync {

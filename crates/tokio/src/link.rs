@@ -11,7 +11,6 @@ use std::{io, sync::Arc};
 use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl, ToLink};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
-    net::TcpStream,
     sync::mpsc::{Sender, UnboundedReceiver},
 };
 
@@ -19,6 +18,7 @@ use crate::{
     Stream,
     facts::Fact,
     shared::{LinkShared, LinkState, NodeShared, Slot},
+    socket::Socket,
     time::Timer,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct LinkTask {
     conn: ConnId,
     shared: Arc<LinkShared>,
     node: Arc<NodeShared>,
-    socket: TcpStream,
+    socket: Socket,
     recv: RecvBuf,
     /// What goes out now, taken from the machine's buffer whole, so that streams can be written to meanwhile.
     out: Vec<u8>,
@@ -69,7 +69,7 @@ struct Todo {
 impl LinkTask {
     pub(crate) fn new(
         link: Link,
-        socket: TcpStream,
+        socket: Socket,
         node: Arc<NodeShared>,
         orders: UnboundedReceiver<ToLink>,
         facts: Sender<Fact>,
@@ -171,6 +171,7 @@ impl LinkTask {
             if self.release_at.is_none() {
                 self.recv.release();
                 state.send.release();
+                self.socket.release();
                 if self.out.is_empty() {
                     self.out = Vec::new();
                 }
@@ -269,7 +270,7 @@ impl LinkTask {
 
     async fn shut(&mut self) {
         if !core::mem::replace(&mut self.is_shut, true) {
-            // Of a TCP socket this never waits. If it fails the socket is broken, which reading will show.
+            // This never waits. If it fails the socket is broken, which reading will show.
             let _ = poll_fn(|cx| Pin::new(&mut self.socket).poll_shutdown(cx)).await;
         }
     }

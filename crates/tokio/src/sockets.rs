@@ -4,14 +4,14 @@ use core::{net::SocketAddr, time::Duration};
 use std::io;
 
 use sanswarm::{ConnId, Multiaddr, TransportError};
-use sanswarm_host::{multiaddr, socket_addr, transport_error};
+use sanswarm_host::{multiaddr_like, transport_error};
 use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc::Sender,
 };
 
-use crate::facts::Fact;
+use crate::{facts::Fact, socket};
 
 /// After an accept that failed for the host's sake (no descriptor is left, mostly), this long nothing is accepted.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -21,10 +21,7 @@ const BACKLOG: i32 = 1024;
 
 /// Connects to an address, whose name has been resolved, and tells how it went.
 pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) {
-    let socket = match socket_addr(&address) {
-        Some(address) => connect_to(address).await,
-        None => Err(TransportError::Unsupported),
-    };
+    let socket = socket::dial(&address).await;
     let _ = facts.send(Fact::Dialed { conn, socket }).await;
 }
 
@@ -40,7 +37,7 @@ pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
         Ok(bound) => bound,
         Err(cause) => return drop(facts.send(Fact::ListenFailed { wanted, cause }).await),
     };
-    let fact = Fact::Listening { wanted, bound: multiaddr(local) };
+    let fact = Fact::Listening { wanted: wanted.clone(), bound: multiaddr_like(&wanted, local) };
     if facts.send(fact).await.is_err() {
         return;
     }
@@ -48,9 +45,10 @@ pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
         match listener.accept().await {
             Ok((socket, remote)) => {
                 set_up(&socket);
-                let local = multiaddr(socket.local_addr().unwrap_or(local));
+                let local = multiaddr_like(&wanted, socket.local_addr().unwrap_or(local));
+                let (socket, remote) = (socket::accepted(socket, &wanted), multiaddr_like(&wanted, remote));
                 // A control that is slow to take it makes the backlog of the system fill up, not our memory.
-                if facts.send(Fact::Accepted { socket, local, remote: multiaddr(remote) }).await.is_err() {
+                if facts.send(Fact::Accepted { socket, local, remote }).await.is_err() {
                     return;
                 }
             }
@@ -61,7 +59,7 @@ pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
 }
 
 fn bind(address: &Multiaddr) -> Result<(TcpListener, SocketAddr), TransportError> {
-    let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
+    let address = socket::bind_addr(address).ok_or(TransportError::Unsupported)?;
     bind_socket(address).map_err(|error| transport_error(&error))
 }
 

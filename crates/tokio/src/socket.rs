@@ -1,0 +1,105 @@
+//! What carries the bytes of a connection.
+
+use core::{
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use std::io;
+
+use sanswarm::{Multiaddr, TransportError};
+#[cfg(feature = "ws")]
+use sanswarm_host::WebAddr;
+use sanswarm_host::socket_addr;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::sockets::connect_to;
+#[cfg(feature = "ws")]
+use crate::web::Web;
+
+/// A socket of any transport.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    /// Boxed, so that connections over TCP are not larger for it.
+    #[cfg(feature = "ws")]
+    Web(Box<Web>),
+}
+
+/// Connects to an address, whose name has been resolved.
+pub(crate) async fn dial(address: &Multiaddr) -> Result<Socket, TransportError> {
+    #[cfg(feature = "ws")]
+    if let Some(address) = WebAddr::of(address) {
+        let web = Web::dial(connect_to(address.socket).await?, &address).await?;
+        return Ok(Socket::Web(Box::new(web)));
+    }
+    let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
+    Ok(Socket::Tcp(connect_to(address).await?))
+}
+
+/// What an accepted socket becomes at a listener of this address.
+pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
+    #[cfg(feature = "ws")]
+    if WebAddr::of(wanted).is_some() {
+        return Socket::Web(Box::new(Web::accept(socket)));
+    }
+    let _ = wanted;
+    Socket::Tcp(socket)
+}
+
+/// Where a listener of this address binds its socket.
+pub(crate) fn bind_addr(address: &Multiaddr) -> Option<SocketAddr> {
+    #[cfg(feature = "ws")]
+    if let Some(address) = WebAddr::of(address) {
+        return Some(address.socket);
+    }
+    socket_addr(address)
+}
+
+impl Socket {
+    /// Gives buffers of its own back that hold nothing.
+    pub(crate) fn release(&mut self) {
+        match self {
+            Self::Tcp(_) => {}
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.release(),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, to),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.poll_read(cx, to),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_write(cx, from),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.poll_write(cx, from),
+        }
+    }
+
+    /// There is nothing to flush: what was taken has gone.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends the sending half. It never waits.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => Poll::Ready(web.finish(cx)),
+        }
+    }
+}
