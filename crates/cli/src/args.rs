@@ -1,10 +1,10 @@
 //! The command line as a value.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
-use sanswarm::{Muxer, Security};
+use sanswarm::{Multiaddr, Muxer, Security, multiaddr::Protocol};
 
 use crate::{failure::Usage, sim};
 
@@ -91,12 +91,40 @@ pub(crate) enum HalfClose {
     Late,
 }
 
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Transport {
+    #[default]
+    Tcp,
+    WebSocket,
+}
+
+impl Transport {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::WebSocket => "ws",
+        }
+    }
+
+    /// An address to listen on.
+    pub(crate) fn address(self, ip: IpAddr, port: u16) -> Multiaddr {
+        let address = Multiaddr::from(ip).with(Protocol::Tcp(port));
+        match self {
+            Self::Tcp => address,
+            Self::WebSocket => address.with(Protocol::Ws("/".into())),
+        }
+    }
+}
+
 /// The options of a verb. All dialing verbs take all of them, so that a script can pass what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) address: Option<String>,
     /// Further addresses of the same peer.
     pub(crate) more: Vec<String>,
+    /// What to listen on. A dialer's address says it by itself.
+    pub(crate) transport: Transport,
     /// To listen on; 0 is any.
     pub(crate) port: u16,
     pub(crate) timeout: Option<Duration>,
@@ -127,7 +155,7 @@ pub(crate) struct Options {
 const SECURITY: (&[&str], &[&str]) = (&["noise", "tls", "plaintext"], &[]);
 const MUXERS: (&[&str], &[&str]) = (&["yamux", "mplex"], &[]);
 const TRANSPORTS: (&[&str], &[&str]) =
-    (&["tcp"], &["ws", "wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
+    (&["tcp", "ws"], &["wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
 
 /// Streams at once, at most: the connection's own limit.
 const STREAMS_MAX: u64 = 1000;
@@ -182,7 +210,7 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "verbose" => options.verbose = true,
         "security" => options.security = Some(security(&parser.value()?.string()?)?),
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
-        "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
+        "transport" => options.transport = transport(&parser.value()?.string()?)?,
         "port" => options.port = parser.value()?.parse()?,
         "timeout" => options.timeout = Some(seconds("--timeout", &parser.value()?.string()?)?),
         "streams" => options.streams = Some(streams(&parser.value()?.string()?)?),
@@ -219,6 +247,12 @@ fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) ->
         });
     }
     Ok(())
+}
+
+/// The first of a comma list.
+fn transport(list: &str) -> Result<Transport, Usage> {
+    check("--transport", list, TRANSPORTS)?;
+    Ok(if list.split(',').next() == Some("ws") { Transport::WebSocket } else { Transport::Tcp })
 }
 
 /// Each security protocol of a comma list once.
@@ -414,7 +448,7 @@ mod tests {
 
     #[test]
     fn what_libp2p_has_and_we_have_not_is_not_supported() {
-        let args = ["--transport ws", "--transport tcp,quic"];
+        let args = ["--transport wss", "--transport tcp,quic"];
         for args in args {
             assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
         }

@@ -54,7 +54,7 @@ macro_rules! common {
         "\
   --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
-  --transport LIST     tcp
+  --transport LIST     tcp, ws: what to listen on, where no address says it; of a list the first
   --key FILE           the identity; made, readable by its owner only, if FILE is missing
                        (default: a new one each time)
   --json               one JSON object a line on stdout
@@ -239,7 +239,7 @@ usage: sanswarm interop [options]
 What to do is in the environment: in upper case for libp2p/unified-testing, in lower case for libp2p/test-plans.
 
   IS_DIALER          is_dialer             true or false
-  TRANSPORT          transport             tcp
+  TRANSPORT          transport             tcp or ws
   SECURE_CHANNEL     security              noise or tls
   MUXER              muxer                 yamux or mplex
   REDIS_ADDR         redis_addr            host and port; in lower case redis:6379 if it is not set

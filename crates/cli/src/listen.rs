@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 use std::io;
 
-use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
+use sanswarm::{Event, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
 use crate::{args::Options, echo, failure::Failure, json::Object, output, perf, session};
@@ -11,7 +11,7 @@ use crate::{args::Options, echo, failure::Failure, json::Object, output, perf, s
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
         Some(text) => session::address(text)?,
-        None => Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port)),
+        None => options.transport.address(Ipv4Addr::LOCALHOST.into(), options.port),
     };
     let node = session::node(options, None)?;
     if options.verbose {

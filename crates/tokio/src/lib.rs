@@ -82,4 +82,5 @@ pub use sanswarm::{
     SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
 pub use sanswarm_host::{Handler, NameServers};
+pub use socket::Socket;
 pub use stream::Stream;

@@ -20,9 +20,13 @@ use crate::sockets::connect_to;
 #[cfg(feature = "ws")]
 use crate::web::Web;
 
-/// A socket of any transport.
+/// A socket of any transport that is built in, for a driver of one's own. Ending its sending half never waits; what had no
+/// room yet goes while it is read.
 #[derive(Debug)]
-pub(crate) enum Socket {
+pub struct Socket(Kind);
+
+#[derive(Debug)]
+enum Kind {
     Tcp(TcpStream),
     /// Boxed, so that connections over TCP are not larger for it.
     #[cfg(feature = "ws")]
@@ -34,20 +38,20 @@ pub(crate) async fn dial(address: &Multiaddr) -> Result<Socket, TransportError> 
     #[cfg(feature = "ws")]
     if let Some(address) = WebAddr::of(address) {
         let web = Web::dial(connect_to(address.socket).await?, &address).await?;
-        return Ok(Socket::Web(Box::new(web)));
+        return Ok(Socket(Kind::Web(Box::new(web))));
     }
     let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
-    Ok(Socket::Tcp(connect_to(address).await?))
+    Ok(Socket(Kind::Tcp(connect_to(address).await?)))
 }
 
 /// What an accepted socket becomes at a listener of this address.
 pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
     #[cfg(feature = "ws")]
     if WebAddr::of(wanted).is_some() {
-        return Socket::Web(Box::new(Web::accept(socket)));
+        return Socket(Kind::Web(Box::new(Web::accept(socket))));
     }
     let _ = wanted;
-    Socket::Tcp(socket)
+    Socket(Kind::Tcp(socket))
 }
 
 /// Where a listener of this address binds its socket.
@@ -62,30 +66,30 @@ pub(crate) fn bind_addr(address: &Multiaddr) -> Option<SocketAddr> {
 impl Socket {
     /// Gives buffers of its own back that hold nothing.
     pub(crate) fn release(&mut self) {
-        match self {
-            Self::Tcp(_) => {}
+        match &mut self.0 {
+            Kind::Tcp(_) => {}
             #[cfg(feature = "ws")]
-            Self::Web(web) => web.release(),
+            Kind::Web(web) => web.release(),
         }
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(socket) => Pin::new(socket).poll_read(cx, to),
+        match &mut self.get_mut().0 {
+            Kind::Tcp(socket) => Pin::new(socket).poll_read(cx, to),
             #[cfg(feature = "ws")]
-            Self::Web(web) => web.poll_read(cx, to),
+            Kind::Web(web) => web.poll_read(cx, to),
         }
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(socket) => Pin::new(socket).poll_write(cx, from),
+        match &mut self.get_mut().0 {
+            Kind::Tcp(socket) => Pin::new(socket).poll_write(cx, from),
             #[cfg(feature = "ws")]
-            Self::Web(web) => web.poll_write(cx, from),
+            Kind::Web(web) => web.poll_write(cx, from),
         }
     }
 
@@ -96,10 +100,10 @@ impl AsyncWrite for Socket {
 
     /// Ends the sending half. It never waits.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+        match &mut self.get_mut().0 {
+            Kind::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
             #[cfg(feature = "ws")]
-            Self::Web(web) => Poll::Ready(web.finish(cx)),
+            Kind::Web(web) => Poll::Ready(web.finish(cx)),
         }
     }
 }
