@@ -186,3 +186,81 @@ fn mask(bytes: &mut [u8], key: [u8; 4]) {
         *byte ^= key;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Payload and control frames of a whole input.
+    fn read(masked: bool, mut input: &[u8]) -> Result<(Vec<u8>, Vec<Kind>), Error> {
+        let (mut frames, mut payload, mut kinds) = (Frames::new(masked), Vec::new(), Vec::new());
+        while !input.is_empty() {
+            let mut to = [0; 7];
+            let step = frames.step(input, &mut to)?;
+            assert!(step.used > 0);
+            input = &input[step.used..];
+            payload.extend_from_slice(&to[..step.payload]);
+            kinds.extend(step.control);
+        }
+        assert!(!frames.is_within());
+        Ok((payload, kinds))
+    }
+
+    /// The samples of RFC 6455, section 5.7, with the opcode of bytes in the place of text.
+    #[test]
+    fn the_samples_of_the_rfc() {
+        let hello = (b"Hello".to_vec(), vec![]);
+        assert_eq!(read(false, b"\x82\x05Hello"), Ok(hello.clone()), "unmasked");
+        let masked = [0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        assert_eq!(read(true, &masked), Ok(hello.clone()), "masked");
+        assert_eq!(read(false, b"\x02\x03Hel\x80\x02lo"), Ok(hello.clone()), "fragmented");
+        assert_eq!(read(false, b"\x89\x05Hello"), Ok((vec![], vec![Kind::Ping])));
+        let pong = [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        assert_eq!(read(true, &pong), Ok((vec![], vec![Kind::Pong])));
+        for (len, head) in [(256, &b"\x82\x7e\x01\x00"[..]), (65536, b"\x82\x7f\0\0\0\0\0\x01\0\0")] {
+            let payload: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            assert_eq!(read(false, &[head, &payload].concat()), Ok((payload.clone(), vec![])));
+            let mut out = Vec::new();
+            append(OpCode::Data(Data::Binary), None, &payload, &mut out);
+            assert_eq!(out, [head, &payload].concat());
+        }
+        let mut out = Vec::new();
+        append(OpCode::Data(Data::Binary), Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello", &mut out);
+        assert_eq!(out, masked);
+        assert_eq!(read(false, b"\x02\x03Hel\x89\x00\x80\x02lo"), Ok((b"Hello".to_vec(), vec![Kind::Ping])), "between");
+    }
+
+    #[test]
+    fn frames_that_are_none() {
+        for (masked, input, error) in [
+            (false, &b"\x81\x05Hello"[..], Error::Text),
+            (false, b"\x01\x05Hello", Error::Text),
+            (true, b"\x82\x05Hello", Error::Unmasked),
+            (false, b"\x82\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Error::Masked),
+            (false, b"\xc2\x05Hello", Error::Reserved),
+            (false, b"\x92\x05Hello", Error::Reserved),
+            (false, b"\x83\x00", Error::Opcode { opcode: 3 }),
+            (false, b"\x8b\x00", Error::Opcode { opcode: 11 }),
+            (false, b"\x82\x7f\x80\0\0\0\0\0\0\0", Error::Length),
+            (false, b"\x89\x7e\x00\x7e", Error::Control),
+            (false, b"\x09\x00", Error::Control),
+            (false, b"\x88\x01a", Error::Control),
+            (false, b"\x80\x01a", Error::Fragment),
+            (false, b"\x02\x01a\x82\x01b", Error::Fragment),
+        ] {
+            assert_eq!(read(masked, input), Err(error), "{input:x?}");
+        }
+    }
+
+    #[test]
+    fn a_mask_is_its_own_inverse_at_every_length() {
+        for len in 0..40u8 {
+            let plain: Vec<u8> = (0..len).collect();
+            let mut bytes = plain.clone();
+            mask(&mut bytes, [1, 2, 4, 8]);
+            assert!(bytes.iter().zip(&plain).enumerate().all(|(i, (a, b))| a ^ b == 1 << (i % 4)));
+            mask(&mut bytes, [1, 2, 4, 8]);
+            assert_eq!(bytes, plain);
+        }
+    }
+}

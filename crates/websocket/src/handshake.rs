@@ -151,3 +151,119 @@ impl io::Write for Pipe {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key and the answer of RFC 6455, sections 1.3 and 4.
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+    fn target() -> Target {
+        Target { host: "server.example.com".to_owned(), path: "/chat".to_owned(), secure: false }
+    }
+
+    /// What comes of a peer's head.
+    fn judge(mut handshake: Handshake, head: &str) -> Result<String, Error> {
+        assert_eq!(handshake.handle_input(head.as_bytes(), 8192)?, (head.len(), true), "{head}");
+        handshake.finish().map(|answer| String::from_utf8(answer).unwrap())
+    }
+
+    fn request(change: &str, to: &str) -> String {
+        let request = format!(
+            "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        assert!(request.contains(change), "{change}");
+        request.replacen(change, to, 1)
+    }
+
+    fn answer(change: &str, to: &str) -> String {
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+        );
+        assert!(answer.contains(change), "{change}");
+        answer.replacen(change, to, 1)
+    }
+
+    #[test]
+    fn the_sample_of_the_rfc() {
+        let (client, sent) = Handshake::client(&target(), KEY).unwrap();
+        let sent = String::from_utf8(sent).unwrap();
+        assert!(sent.starts_with("GET /chat HTTP/1.1\r\n") && sent.ends_with("\r\n\r\n"), "{sent}");
+        for line in ["Host: server.example.com", "Upgrade: websocket", "Sec-WebSocket-Version: 13"] {
+            assert!(sent.contains(&format!("\r\n{line}\r\n")), "{sent}");
+        }
+        assert!(sent.contains(&format!("\r\nSec-WebSocket-Key: {KEY}\r\n")), "{sent}");
+        assert_eq!(judge(client, &answer("", "")), Ok(String::new()));
+
+        let answer = judge(Handshake::server(), &request("", "")).unwrap().to_lowercase();
+        assert!(answer.starts_with("http/1.1 101 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert!(answer.contains(&format!("\r\nsec-websocket-accept: {ACCEPT}\r\n").to_lowercase()), "{answer}");
+    }
+
+    #[test]
+    fn requests_that_are_none() {
+        let header = |name| Error::Header { name };
+        for (change, to, error) in [
+            ("GET", "POST", Error::Method),
+            ("HTTP/1.1", "HTTP/1.0", Error::Head),
+            ("GET /chat HTTP/1.1", "\u{13}/multistream/1.0.0", Error::Head),
+            ("Connection: Upgrade\r\n", "", header("connection")),
+            ("Upgrade: websocket\r\n", "", header("upgrade")),
+            ("Version: 13", "Version: 8", header("sec-websocket-version")),
+            ("Sec-WebSocket-Key", "Key", header("sec-websocket-key")),
+            (KEY, "c2hvcnQ=", header("sec-websocket-key")),
+        ] {
+            assert_eq!(judge(Handshake::server(), &request(change, to)), Err(error), "{to}");
+        }
+        // Browsers say more, and none of it matters.
+        let more = "Connection: keep-alive, Upgrade\r\nOrigin: http://a.b\r\nSec-WebSocket-Extensions: permessage-deflate";
+        assert!(judge(Handshake::server(), &request("Connection: Upgrade", more)).is_ok());
+    }
+
+    #[test]
+    fn answers_that_are_none() {
+        let header = |name| Error::Header { name };
+        for (change, to, error) in [
+            ("101 Switching Protocols", "404 Not Found", Error::Status { code: 404 }),
+            ("HTTP/1.1 101", "HTTP/1.0 101", Error::Head),
+            ("HTTP/1.1 101", "\u{13}/multistream/1.0.0", Error::Head),
+            ("Upgrade: websocket\r\n", "", header("upgrade")),
+            ("Connection: Upgrade\r\n", "", header("connection")),
+            (ACCEPT, "s3pPLMBiTxaQ9kYGzzhZRbK+xOp=", header("sec-websocket-accept")),
+            ("Sec-WebSocket-Accept", "Accept", header("sec-websocket-accept")),
+            ("Connection", "Sec-WebSocket-Protocol: chat\r\nConnection", header("sec-websocket-protocol")),
+        ] {
+            let (client, _) = Handshake::client(&target(), KEY).unwrap();
+            assert_eq!(judge(client, &answer(change, to)), Err(error), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_head_has_an_end_and_a_limit() {
+        let head = request("", "");
+        let mut server = Handshake::server();
+        for (i, byte) in head.bytes().enumerate() {
+            assert_eq!(server.handle_input(&[byte], 8192), Ok((1, i + 1 == head.len())));
+        }
+        let both = format!("{head}behind");
+        assert_eq!(Handshake::server().handle_input(both.as_bytes(), head.len()), Ok((head.len(), true)));
+        let limit = head.len() - 1;
+        assert_eq!(Handshake::server().handle_input(both.as_bytes(), limit), Err(Error::HeadTooLong { limit }));
+        let mut server = Handshake::server();
+        assert_eq!(server.handle_input(&[b'a'; 100], 100), Ok((100, false)));
+        assert_eq!(server.handle_input(b"a", 100), Err(Error::HeadTooLong { limit: 100 }));
+        assert!(server.head.len() <= 101);
+    }
+
+    #[test]
+    fn targets_that_cannot_be_asked_for() {
+        for (host, path) in [("a b", "/"), ("", "/"), ("a", "b c"), ("a\r\nX: y", "/"), ("a", "/\r\n")] {
+            let target = Target { host: host.to_owned(), path: path.to_owned(), secure: false };
+            assert_eq!(Handshake::client(&target, KEY).err(), Some(Error::Target), "{target:?}");
+        }
+    }
+}
