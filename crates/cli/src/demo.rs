@@ -53,12 +53,7 @@ async fn climb(dialer: &Node, peer: PeerInfo, options: &Options, patience: Patie
 }
 
 /// The steps up to the muxer. The connection's own clock starts when the transport's connect is done.
-fn upgraded(
-    ladder: &mut Ladder,
-    transport: &str,
-    connected: &Connected,
-    stats: LinkStats,
-) -> Result<(), Failure> {
+fn upgraded(ladder: &mut Ladder, transport: &str, connected: &Connected, stats: LinkStats) -> Result<(), Failure> {
     let (Some(secured), Some(ready)) = (stats.secured, stats.ready) else { return Err(Failure::Gone) };
     let dialed = connected.elapsed.saturating_sub(ready.after);
     ladder.step("connect", transport, dialed, None)?;

@@ -17,9 +17,10 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{
     shared::{Command, Shared},
+    socket,
     threads::Kind,
 };
-use sanswarm_host::multiaddr;
+use sanswarm_host::multiaddr_like;
 
 /// The rest after an accept that failed for want of something, file descriptors mostly.
 pub(crate) const REST: Duration = Duration::from_millis(50);
@@ -31,6 +32,7 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     addr: SocketAddr,
+    wanted: Multiaddr,
     /// The thread's.
     listener: Weak<TcpListener>,
     stop: Arc<AtomicBool>,
@@ -41,10 +43,11 @@ impl Acceptor {
     pub(crate) fn start(wanted: Multiaddr, addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = Arc::new(bind(addr)?);
         let stop = Arc::default();
-        let acceptor = Self { addr: listener.local_addr()?, listener: Arc::downgrade(&listener), stop };
+        let addr = listener.local_addr()?;
+        let acceptor = Self { addr, wanted: wanted.clone(), listener: Arc::downgrade(&listener), stop };
         let (stop, orders) = (acceptor.stop.clone(), shared.clone());
         let run = move || {
-            run(&listener, &stop, &orders);
+            run(&listener, &wanted, &stop, &orders);
             drop(listener);
             orders.command(Command::Unlistened { wanted });
         };
@@ -54,7 +57,7 @@ impl Acceptor {
 
     /// The address that was bound.
     pub(crate) fn bound(&self) -> Multiaddr {
-        multiaddr(self.addr)
+        multiaddr_like(&self.wanted, self.addr)
     }
 
     /// Ends the thread, which waits for somebody to connect: some systems wake it when its socket is shut down, on the
@@ -89,7 +92,7 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn run(listener: &TcpListener, stop: &AtomicBool, shared: &Shared) {
+fn run(listener: &TcpListener, wanted: &Multiaddr, stop: &AtomicBool, shared: &Shared) {
     loop {
         let accepted = listener.accept();
         if stop.load(Ordering::Relaxed) {
@@ -97,7 +100,12 @@ fn run(listener: &TcpListener, stop: &AtomicBool, shared: &Shared) {
         }
         match accepted {
             // One at a time, so that floods wait in the system's queue and not in ours.
-            Ok((socket, _)) => drop(shared.ask(|done| Command::Accepted { socket, done })),
+            Ok((socket, remote)) => {
+                let Ok(local) = socket.local_addr() else { continue };
+                let (local, remote) = (multiaddr_like(wanted, local), multiaddr_like(wanted, remote));
+                let socket = socket::accepted(socket, wanted);
+                let _ = shared.ask(|done| Command::Accepted { socket, local, remote, done });
+            }
             Err(error) if is_passing(&error) => {}
             Err(_) => thread::sleep(REST),
         }

@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::TcpStream,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
@@ -23,10 +22,11 @@ use crate::{
     listeners::Listeners,
     names::Resolver,
     shared::{Command, Shared},
+    socket::{Socket, tcp_addr},
     threads::Kind,
     write,
 };
-use sanswarm_host::{Scope, multiaddr, secret, socket_addr, transport_error};
+use sanswarm_host::{Scope, secret, transport_error};
 
 /// How long goodbyes may take at the end of a node, whatever the time of one connection is.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -95,6 +95,8 @@ struct Shutdown {
 impl Steering {
     pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, times: Times) -> Self {
         control.set_resolves(true);
+        #[cfg(feature = "ws")]
+        control.add_transport(sanswarm::Transport::websocket());
         Self {
             control,
             resolver: Resolver::new(shared.threads.clone(), servers, times.resolve),
@@ -166,8 +168,8 @@ impl Steering {
                 Ok(()) => drop(self.listens.insert(address, reply)),
                 Err(error) => drop(reply.send(Err(ListenError::Denied(error)))),
             },
-            Command::Accepted { socket, done } if is_open => {
-                self.accepted(now, socket);
+            Command::Accepted { socket, local, remote, done } if is_open => {
+                self.accepted(now, socket, local, remote);
                 drop(done);
             }
             Command::Unlisten { address, reply } => match self.listeners.expect_end(&address, reply) {
@@ -251,7 +253,7 @@ impl Steering {
         }
     }
 
-    fn dialed(&mut self, now: Instant, conn: ConnId, result: Result<TcpStream, TransportError>) {
+    fn dialed(&mut self, now: Instant, conn: ConnId, result: Result<Socket, TransportError>) {
         match result.and_then(|socket| Ok((socket, secret()?))) {
             Ok((socket, secret)) => {
                 if let Some(link) = self.control.handle_dialed(now, conn, secret) {
@@ -262,14 +264,14 @@ impl Steering {
         }
     }
 
-    fn accepted(&mut self, now: Instant, socket: TcpStream) {
-        let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else { return };
-        if let Ok(link) = self.control.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+    fn accepted(&mut self, now: Instant, socket: Socket, local: Multiaddr, remote: Multiaddr) {
+        let Ok(secret) = secret() else { return };
+        if let Ok(link) = self.control.handle_accepted(now, local, remote, secret) {
             self.start(link, socket);
         }
     }
 
-    fn start(&mut self, link: Link, socket: TcpStream) {
+    fn start(&mut self, link: Link, socket: Socket) {
         let socket = Arc::new(socket);
         let conn = Conn::new(link, socket.clone(), self.shared.clone());
         self.conns.insert(conn.id, conn.clone());
@@ -417,7 +419,7 @@ impl Steering {
 
     fn listen(&mut self, address: Multiaddr) {
         let (reply, now) = (self.listens.remove(&address), self.now());
-        let bound = match socket_addr(&address) {
+        let bound = match tcp_addr(&address) {
             Some(addr) => Acceptor::start(address.clone(), addr, &self.shared).map_err(|error| transport_error(&error)),
             None => Err(TransportError::Unsupported),
         };

@@ -5,13 +5,24 @@ use std::net::TcpStream;
 
 use sanswarm::{Multiaddr, TransportError};
 
-use sanswarm_host::{socket_addr, transport_error};
+#[cfg(feature = "ws")]
+use sanswarm_host::WebAddr;
+use sanswarm_host::transport_error;
+
+use crate::socket::{Socket, tcp_addr};
+#[cfg(feature = "ws")]
+use crate::web::Web;
 
 /// Threads that may connect at once. Those of dials that were given up count until the system lets go of them.
 pub(crate) const DIALS_MAX: usize = 256;
 
 /// Connects within `time`. Blocks.
-pub(crate) fn connect(address: &Multiaddr, time: Duration) -> Result<TcpStream, TransportError> {
-    let addr = socket_addr(address).ok_or(TransportError::Unsupported)?;
-    TcpStream::connect_timeout(&addr, time).map_err(|error| transport_error(&error))
+pub(crate) fn connect(address: &Multiaddr, time: Duration) -> Result<Socket, TransportError> {
+    let addr = tcp_addr(address).ok_or(TransportError::Unsupported)?;
+    let socket = TcpStream::connect_timeout(&addr, time).map_err(|error| transport_error(&error))?;
+    #[cfg(feature = "ws")]
+    if let Some(address) = WebAddr::of(address) {
+        return Ok(Socket::Web(Box::new(Web::dial(socket, &address, time)?)));
+    }
+    Ok(Socket::Tcp(socket))
 }

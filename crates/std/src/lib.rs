@@ -56,8 +56,11 @@ mod policy;
 pub mod poll;
 mod read;
 mod shared;
+mod socket;
 mod stream;
 mod threads;
+#[cfg(feature = "ws")]
+mod web;
 mod write;
 
 pub use error::{ListenError, StartError};

@@ -2,9 +2,13 @@
 
 use core::time::Duration;
 
+use crate::{
+    NameServers,
+    names::Resolver,
+    socket::{self, Socket},
+};
 use sanswarm::{Instant, Multiaddr, PeerId, TransportError};
 use sanswarm_swarm::{Action, AttemptFailure, Event, Limits, Swarm, Transport};
-use crate::{NameServers, names::Resolver, socket::{self, Socket}};
 
 /// How long the name service may take for one question, as a node has it.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -40,12 +44,10 @@ pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<S
                 let result = resolver.answer(now, question).await;
                 swarm.handle_resolved(now, resolve, result);
             }
-            Action::Dial { conn, address, .. } => {
-                match socket::dial(&address).await {
-                    Ok(socket) => return Ok(socket),
-                    Err(cause) => swarm.handle_dial_failed(now, conn, cause),
-                }
-            }
+            Action::Dial { conn, address, .. } => match socket::dial(&address).await {
+                Ok(socket) => return Ok(socket),
+                Err(cause) => swarm.handle_dial_failed(now, conn, cause),
+            },
             _ => {}
         }
     }

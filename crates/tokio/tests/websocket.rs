@@ -136,7 +136,10 @@ async fn listeners_that_are_none() {
         };
         let cases: [(&[u8], &str); 4] = [
             (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "answer to the WebSocket request is not 101"),
-            (b"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "a header of the WebSocket handshake"),
+            (
+                b"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+                "a header of the WebSocket handshake",
+            ),
             (b"\x13/multistream/1.0.0\n\r\n\r\n", "does not speak HTTP/1.1"),
             (&[b'a'; 10_000], "is too long"),
         ];

@@ -220,7 +220,8 @@ mod tests {
             assert_eq!(judge(Handshake::server(), &request(change, to)), Err(error), "{to}");
         }
         // Browsers say more, and none of it matters.
-        let more = "Connection: keep-alive, Upgrade\r\nOrigin: http://a.b\r\nSec-WebSocket-Extensions: permessage-deflate";
+        let more =
+            "Connection: keep-alive, Upgrade\r\nOrigin: http://a.b\r\nSec-WebSocket-Extensions: permessage-deflate";
         assert!(judge(Handshake::server(), &request("Connection: Upgrade", more)).is_ok());
     }
 

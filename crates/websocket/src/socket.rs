@@ -100,7 +100,7 @@ impl Socket {
     /// Room to read from the socket into; tell the number of bytes by [`filled`](Self::filled). Empty while what was read
     /// before has not been [used](Self::read), and after the end.
     pub fn spare(&mut self) -> &mut [u8] {
-        if self.read < self.filled || self.end.is_some() || self.is_eof {
+        if self.has_input() || self.end.is_some() || self.is_eof {
             return &mut [];
         }
         (self.read, self.filled) = (0, 0);
@@ -118,6 +118,11 @@ impl Socket {
         self.is_eof = true;
     }
 
+    /// Whether there is input that was not used. While there is, no more is needed.
+    pub const fn has_input(&self) -> bool {
+        self.read < self.filled
+    }
+
     // ---- the socket's side, out
 
     /// What is to be sent; tell how much was by [`sent`](Self::sent).
@@ -133,6 +138,19 @@ impl Socket {
             self.sent = 0;
         }
         self.send_pong();
+    }
+
+    /// Takes all that is ready out, as sent, in the place of what is in `out`, which is thrown away. Returns whether there is
+    /// something. For who sends it while another thread writes.
+    pub fn take_ready(&mut self, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        if self.sent == 0 {
+            core::mem::swap(out, &mut self.output);
+        } else {
+            out.extend_from_slice(self.ready());
+        }
+        self.sent(usize::MAX);
+        !out.is_empty()
     }
 
     // ---- the payload's side
@@ -188,7 +206,7 @@ impl Socket {
 
     /// Gives the memory of buffers back in which nothing is.
     pub fn release(&mut self) {
-        if self.read == self.filled {
+        if !self.has_input() {
             (self.input, self.read, self.filled) = (Vec::new(), 0, 0);
         }
         if self.output.is_empty() {

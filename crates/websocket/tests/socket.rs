@@ -143,6 +143,9 @@ fn what_is_not_read_or_not_sent_is_bounded() {
     assert!(client.ready().len() <= limits.send_bytes);
     client.sent(60_000);
     assert_eq!(client.write(&[0; 50_000]), Ok(50_000));
+    let (ready, mut out) = (client.ready().to_vec(), vec![1, 2, 3]);
+    assert!(client.take_ready(&mut out) && out == ready && client.ready().is_empty());
+    assert!(!client.take_ready(&mut out) && out.is_empty());
 }
 
 #[test]

@@ -8,7 +8,6 @@ use core::{
 use std::{
     collections::VecDeque,
     io,
-    net::TcpStream,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -28,9 +27,10 @@ use crate::{
     dial::{self, DIALS_MAX},
     names::Resolver,
     node::new_config,
+    socket::{self, Socket, tcp_addr},
     threads::{Kind, Threads},
 };
-use sanswarm_host::{Interfaces, is_wildcard, multiaddr, secret, socket_addr, transport_error, unix_seconds};
+use sanswarm_host::{Interfaces, is_wildcard, multiaddr_like, secret, transport_error, unix_seconds};
 
 /// Events that may wait for the user. With more of them no socket is read.
 const EVENTS_MAX: usize = 1024;
@@ -60,7 +60,7 @@ pub struct Driver {
 
 /// What other threads tell.
 enum Heard {
-    Dialed(ConnId, Result<TcpStream, TransportError>),
+    Dialed(ConnId, Result<Socket, TransportError>),
     Resolved(ResolveId, Result<Answer, TransportError>),
 }
 
@@ -98,6 +98,8 @@ impl Driver {
         let (attempt, resolve) = (config.swarm.attempt, config.swarm.resolve);
         let mut node = Node::new(config).map_err(StartError::Signing)?;
         node.set_resolves(true);
+        #[cfg(feature = "ws")]
+        node.swarm().add_transport(sanswarm::Transport::websocket());
         let threads = Arc::<Threads>::default();
         let poller = Poller::new().map_err(|error| StartError::System(transport_error(&error)))?;
         let poller = Arc::new(poller);
@@ -177,7 +179,9 @@ impl Driver {
         let due = due.map(|at| self.clock.until(at));
         let wait = match (timeout, due) {
             // A wake that came while we did not wait counts, too: the poller may have forgotten it.
-            _ if !self.events.is_empty() || self.woken.load(Ordering::Acquire) => Some(Duration::ZERO),
+            _ if !self.events.is_empty() || self.sockets.is_stocked() || self.woken.load(Ordering::Acquire) => {
+                Some(Duration::ZERO)
+            }
             (Some(timeout), Some(due)) => Some(timeout.min(due)),
             (one, other) => one.or(other),
         };
@@ -199,6 +203,7 @@ impl Driver {
                 self.sockets.handle(&event, &mut self.node);
             }
         }
+        self.sockets.read_stocked(&mut self.node);
         let now = self.now();
         if self.rest.is_some_and(|at| at <= now) {
             self.rest = None;
@@ -279,11 +284,11 @@ impl Driver {
     }
 
     fn bind(&mut self, address: &Multiaddr) -> Result<Multiaddr, TransportError> {
-        let addr = socket_addr(address).ok_or(TransportError::Unsupported)?;
+        let addr = tcp_addr(address).ok_or(TransportError::Unsupported)?;
         let mut bind = || -> io::Result<Multiaddr> {
             let listener = bind(addr)?;
             listener.set_nonblocking(true)?;
-            let bound = multiaddr(listener.local_addr()?);
+            let bound = multiaddr_like(address, listener.local_addr()?);
             self.sockets.add_listener(listener, address.clone(), bound.clone())?;
             Ok(bound)
         };
@@ -318,7 +323,7 @@ impl Driver {
         }
     }
 
-    fn dialed(&mut self, conn: ConnId, result: Result<TcpStream, TransportError>) {
+    fn dialed(&mut self, conn: ConnId, result: Result<Socket, TransportError>) {
         let now = self.now();
         match result.and_then(|socket| Ok((socket, secret()?))) {
             Ok((socket, secret)) => {
@@ -332,7 +337,7 @@ impl Driver {
 
     fn accept(&mut self, key: usize) {
         for _ in 0..ACCEPTS {
-            let Some(listener) = self.sockets.listener(key) else { return };
+            let Some((listener, wanted)) = self.sockets.listener(key) else { return };
             let socket = match listener.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -346,14 +351,15 @@ impl Driver {
             let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else {
                 continue;
             };
-            let now = self.now();
-            if let Ok(conn) = self.node.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+            let (local, remote) = (multiaddr_like(wanted, local), multiaddr_like(wanted, remote));
+            let (now, socket) = (self.clock.now(), socket::accepted(socket, wanted));
+            if let Ok(conn) = self.node.handle_accepted(now, local, remote, secret) {
                 self.add(conn, socket);
             }
         }
     }
 
-    fn add(&mut self, conn: ConnId, socket: TcpStream) {
+    fn add(&mut self, conn: ConnId, socket: Socket) {
         if self.sockets.add(conn, socket).is_err() {
             self.node.handle_broken(conn);
         }

@@ -2,13 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    io,
+    net::TcpListener,
     sync::Arc,
 };
 
 use polling::{Event, PollMode, Poller};
 use sanswarm::{ConnId, Multiaddr, Node};
+
+use crate::socket::Socket;
 
 /// Bytes that one connection may read or write in a turn, so that the others have theirs.
 const TURN: usize = 256 * 1024;
@@ -21,6 +23,8 @@ pub(crate) struct Sockets {
     listeners: BTreeMap<usize, Listener>,
     conns: BTreeMap<usize, Conn>,
     keys: BTreeMap<ConnId, usize>,
+    /// Connections with input that the poller does not know of, and with room for it.
+    stocked: BTreeSet<usize>,
     /// Connections whose interest may have changed.
     touched: BTreeSet<usize>,
 }
@@ -36,7 +40,7 @@ struct Listener {
 #[derive(Debug)]
 struct Conn {
     id: ConnId,
-    socket: TcpStream,
+    socket: Socket,
     /// What the poller was told last: to say when it can be read, when it can be written.
     interest: (bool, bool),
     /// The socket was full.
@@ -51,6 +55,7 @@ impl Sockets {
             listeners: BTreeMap::new(),
             conns: BTreeMap::new(),
             keys: BTreeMap::new(),
+            stocked: BTreeSet::new(),
             touched: BTreeSet::new(),
         }
     }
@@ -76,8 +81,9 @@ impl Sockets {
         Some((wanted, bound))
     }
 
-    pub(crate) fn listener(&self, key: usize) -> Option<&TcpListener> {
-        Some(&self.listeners.get(&key)?.socket)
+    /// A listener, and the address of its command.
+    pub(crate) fn listener(&self, key: usize) -> Option<(&TcpListener, &Multiaddr)> {
+        self.listeners.get(&key).map(|listener| (&listener.socket, &listener.wanted))
     }
 
     /// The addresses that are bound.
@@ -94,11 +100,11 @@ impl Sockets {
     }
 
     /// Takes a connected socket in. On an error it is dropped, and the node is to be told.
-    pub(crate) fn add(&mut self, id: ConnId, socket: TcpStream) -> io::Result<()> {
-        socket.set_nonblocking(true)?;
-        let _ = socket.set_nodelay(true);
+    pub(crate) fn add(&mut self, id: ConnId, socket: Socket) -> io::Result<()> {
+        socket.tcp().set_nonblocking(true)?;
+        let _ = socket.tcp().set_nodelay(true);
         let key = self.key();
-        self.poller.add_with_mode(&socket, Event::readable(key), PollMode::Level)?;
+        self.poller.add_with_mode(socket.tcp(), Event::readable(key), PollMode::Level)?;
         self.conns.insert(key, Conn { id, socket, interest: (true, false), full: false });
         self.keys.insert(id, key);
         Ok(())
@@ -107,14 +113,18 @@ impl Sockets {
     pub(crate) fn remove(&mut self, id: ConnId) {
         let Some(key) = self.keys.remove(&id) else { return };
         self.touched.remove(&key);
+        self.stocked.remove(&key);
         if let Some(conn) = self.conns.remove(&key) {
-            let _ = self.poller.delete(&conn.socket);
+            let _ = self.poller.delete(conn.socket.tcp());
         }
     }
 
-    pub(crate) fn shut_down(&self, id: ConnId) {
-        if let Some(conn) = self.keys.get(&id).and_then(|key| self.conns.get(key)) {
-            let _ = conn.socket.shutdown(Shutdown::Write);
+    pub(crate) fn shut_down(&mut self, id: ConnId) {
+        let Some(key) = self.keys.get(&id) else { return };
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.socket.finish();
+            conn.send_rest();
+            self.touched.insert(*key);
         }
     }
 
@@ -128,6 +138,21 @@ impl Sockets {
         }
         if event.readable {
             conn.read(node);
+        }
+    }
+
+    /// Whether there is input that the poller does not know of.
+    pub(crate) fn is_stocked(&self) -> bool {
+        !self.stocked.is_empty()
+    }
+
+    /// Reads it.
+    pub(crate) fn read_stocked(&mut self, node: &mut Node) {
+        while let Some(key) = self.stocked.pop_first() {
+            if let Some(conn) = self.conns.get_mut(&key) {
+                self.touched.insert(key);
+                conn.read(node);
+            }
         }
     }
 
@@ -146,10 +171,14 @@ impl Sockets {
         while let Some(key) = self.touched.pop_first() {
             let Some(conn) = self.conns.get_mut(&key) else { continue };
             let interest = (node.wants_input(conn.id), conn.full);
+            if interest.0 && conn.socket.has_input() {
+                self.stocked.insert(key);
+            }
+            conn.socket.release();
             if interest != conn.interest {
                 conn.interest = interest;
                 let event = Event { key, readable: interest.0, writable: interest.1 };
-                let _ = self.poller.modify_with_mode(&conn.socket, event, PollMode::Level);
+                let _ = self.poller.modify_with_mode(conn.socket.tcp(), event, PollMode::Level);
             }
         }
     }
@@ -157,6 +186,15 @@ impl Sockets {
 
 impl Conn {
     fn read(&mut self, node: &mut Node) {
+        self.read_some(node);
+        // What reading gave to be sent that is no payload; and its handshake may be done, which payload has waited for.
+        if self.socket.has_unsent() && !self.full {
+            self.send_rest();
+            self.flush(node);
+        }
+    }
+
+    fn read_some(&mut self, node: &mut Node) {
         let mut left = TURN;
         while left > 0 && node.wants_input(self.id) {
             let Some(recv) = node.recv_buf(self.id) else { return };
@@ -187,6 +225,7 @@ impl Conn {
         while sent < TURN {
             let ready = node.ready(self.id);
             if ready.is_empty() {
+                self.send_rest();
                 break;
             }
             match self.socket.write(ready) {
@@ -196,7 +235,7 @@ impl Conn {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.full = true;
+                    self.full = self.socket.is_full();
                     break;
                 }
                 _ => {
@@ -206,5 +245,11 @@ impl Conn {
             }
         }
         sent > 0
+    }
+
+    /// Sends what the socket has of its own to send. That it is broken is met again.
+    fn send_rest(&mut self) {
+        self.full = self.socket.has_unsent()
+            && self.socket.write(&[]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
     }
 }

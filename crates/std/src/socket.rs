@@ -1,0 +1,154 @@
+//! What carries the bytes of a connection. Its calls block where the socket is a blocking one.
+
+use core::{net::SocketAddr, time::Duration};
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, TcpStream},
+};
+
+use sanswarm::Multiaddr;
+#[cfg(feature = "ws")]
+use sanswarm_host::WebAddr;
+use sanswarm_host::socket_addr;
+
+#[cfg(feature = "ws")]
+use crate::web::Web;
+
+/// How long a full socket may keep a thread from looking at the link's deadlines. They are late by this at most.
+pub(crate) const FULL: Duration = Duration::from_millis(100);
+
+/// A socket of any transport.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    #[cfg(feature = "ws")]
+    Web(Box<Web>),
+}
+
+/// Where a listener of this address binds its socket, and where a dialer connects.
+pub(crate) fn tcp_addr(address: &Multiaddr) -> Option<SocketAddr> {
+    #[cfg(feature = "ws")]
+    if let Some(address) = WebAddr::of(address) {
+        return Some(address.socket);
+    }
+    socket_addr(address)
+}
+
+/// What an accepted socket becomes at a listener of this address.
+pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
+    #[cfg(feature = "ws")]
+    if WebAddr::of(wanted).is_some() {
+        return Socket::Web(Box::new(Web::accept(socket)));
+    }
+    let _ = wanted;
+    Socket::Tcp(socket)
+}
+
+impl Socket {
+    /// Makes it one for two threads: small writes are gathered by us, and a full socket does not hold its thread for long.
+    pub(crate) fn set_up(&self) {
+        let socket = self.tcp();
+        let _ = socket.set_nodelay(true);
+        let _ = socket.set_write_timeout(Some(FULL));
+    }
+
+    /// The socket of the system.
+    pub(crate) const fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.tcp(),
+        }
+    }
+
+    /// Waits until a read does not wait. Returns whether that is so because nothing more comes.
+    pub(crate) fn wait(&self) -> io::Result<bool> {
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(feature = "ws")]
+            Self::Web(web) if web.has_input() => return Ok(false),
+            #[cfg(feature = "ws")]
+            Self::Web(web) if web.has_ended() => return Ok(true),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.tcp(),
+        };
+        socket.peek(&mut [0]).map(|n| n == 0)
+    }
+
+    /// Reads once. 0: nothing more comes. That it would block says that what came was no payload, too.
+    pub(crate) fn read(&self, to: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => { socket }.read(to),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.read(to),
+        }
+    }
+
+    /// Writes. What was taken may not have gone: see [`has_unsent`](Self::has_unsent).
+    pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => { socket }.write(from),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.write(from),
+        }
+    }
+
+    /// Waits for what a write needs beside room, but not for long.
+    pub(crate) fn wait_open(&self) {
+        match self {
+            Self::Tcp(_) => {}
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.wait_open(),
+        }
+    }
+
+    /// Whether something is left to be sent that a write took, or that is no payload. A write of nothing sends it.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.has_unsent(),
+        }
+    }
+
+    /// Whether a write that would block waits for the system, and not for a handshake.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.has_unsent(),
+        }
+    }
+
+    /// Whether there is input of which the system knows nothing any more.
+    pub(crate) fn has_input(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.has_input(),
+        }
+    }
+
+    /// Gives buffers of its own back that hold nothing.
+    pub(crate) fn release(&self) {
+        match self {
+            Self::Tcp(_) => {}
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.release(),
+        }
+    }
+
+    /// Ends the sending half.
+    pub(crate) fn finish(&self) {
+        match self {
+            Self::Tcp(socket) => drop(socket.shutdown(Shutdown::Write)),
+            #[cfg(feature = "ws")]
+            Self::Web(web) => web.finish(),
+        }
+    }
+
+    /// Ends both halves: calls that wait come back.
+    pub(crate) fn cut(&self) {
+        let _ = self.tcp().shutdown(Shutdown::Both);
+    }
+}
