@@ -6,11 +6,13 @@
 //! - Names: [`NameServers`], [`lookup`] by the system, and with feature `dns` [`Dns`] by hickory, of which no type shows.
 //! - Addresses of this host: [`Interfaces`], [`is_wildcard`].
 //! - Secrets and the time of day: [`secret`], [`identity`], [`config`], [`unix_seconds`].
+//! - Pipes in memory between nodes of one process: [`MemoryListener`], [`MemoryPipe`].
 //! - Which code runs for which inbound stream: [`Handlers`].
 //!
 //! # Limits
 //!
-//! [`QUESTIONS_MAX`] names are looked up at once. A host's interfaces are looked at every 10 s while that matters.
+//! [`QUESTIONS_MAX`] names are looked up at once. A host's interfaces are looked at every 10 s while that matters. A pipe in
+//! memory holds 64 KiB in each direction; 128 dialers wait for a listener.
 //!
 //! # Errors
 //!
@@ -30,6 +32,7 @@ mod address;
 mod dns;
 mod handlers;
 mod interfaces;
+mod memory;
 mod names;
 mod system;
 
@@ -38,5 +41,6 @@ pub use address::{WebAddr, multiaddr, multiaddr_like, socket_addr, transport_err
 pub use dns::Dns;
 pub use handlers::{Accepts, Candidates, Handler, Handlers, Scope};
 pub use interfaces::{Interfaces, is_wildcard};
+pub use memory::{MemoryListener, MemoryPipe, memory_number};
 pub use names::{NameServers, QUESTIONS_MAX, lookup};
 pub use system::{config, identity, secret, unix_seconds};

@@ -27,7 +27,7 @@ pub async fn connect(address: &Multiaddr) -> Result<Socket, TransportError> {
 /// # Errors
 /// As [`connect`].
 pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<Socket, TransportError> {
-    if socket::bind_addr(address).is_some() {
+    if socket::is_resolved(address) {
         return socket::dial(address).await;
     }
     // What is behind a name, and in what order it is tried, a swarm knows. It is nobody's, and time stands still for it.

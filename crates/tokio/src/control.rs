@@ -104,6 +104,7 @@ impl ControlTask {
         let goodbye = config.connection.close_timeout.min(GOODBYE) + SLACK;
         let mut control = Control::new(config)?;
         control.set_resolves(true);
+        control.add_transport(sanswarm_swarm::Transport::memory());
         #[cfg(feature = "ws")]
         control.add_transport(sanswarm_swarm::Transport::websocket());
         Ok(Self {

@@ -10,7 +10,7 @@ use std::io;
 use sanswarm::{Multiaddr, TransportError};
 #[cfg(feature = "ws")]
 use sanswarm_host::WebAddr;
-use sanswarm_host::socket_addr;
+use sanswarm_host::{MemoryPipe, memory_number, socket_addr};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -28,6 +28,7 @@ pub struct Socket(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
+    Memory(MemoryPipe),
     /// Boxed, so that connections over TCP are not larger for it.
     #[cfg(feature = "ws")]
     Web(Box<Web>),
@@ -39,6 +40,9 @@ pub(crate) async fn dial(address: &Multiaddr) -> Result<Socket, TransportError> 
     if let Some(address) = WebAddr::of(address) {
         let web = Web::dial(connect_to(address.socket).await?, &address).await?;
         return Ok(Socket(Kind::Web(Box::new(web))));
+    }
+    if let Some(number) = memory_number(address) {
+        return MemoryPipe::dial(number).map(Socket::from);
     }
     let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
     Ok(Socket(Kind::Tcp(connect_to(address).await?)))
@@ -54,6 +58,11 @@ pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
     Socket(Kind::Tcp(socket))
 }
 
+/// Whether it can be dialled as it is.
+pub(crate) fn is_resolved(address: &Multiaddr) -> bool {
+    bind_addr(address).is_some() || memory_number(address).is_some()
+}
+
 /// Where a listener of this address binds its socket.
 pub(crate) fn bind_addr(address: &Multiaddr) -> Option<SocketAddr> {
     #[cfg(feature = "ws")]
@@ -63,11 +72,28 @@ pub(crate) fn bind_addr(address: &Multiaddr) -> Option<SocketAddr> {
     socket_addr(address)
 }
 
+impl From<MemoryPipe> for Socket {
+    fn from(pipe: MemoryPipe) -> Self {
+        Self(Kind::Memory(pipe))
+    }
+}
+
 impl Socket {
+    /// The socket of the system, where there is one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Kind::Tcp(socket) => Some(socket),
+            Kind::Memory(_) => None,
+            #[cfg(feature = "ws")]
+            Kind::Web(web) => Some(web.tcp()),
+        }
+    }
+
     /// Gives buffers of its own back that hold nothing.
     pub(crate) fn release(&mut self) {
         match &mut self.0 {
             Kind::Tcp(_) => {}
+            Kind::Memory(pipe) => pipe.release(),
             #[cfg(feature = "ws")]
             Kind::Web(web) => web.release(),
         }
@@ -78,6 +104,10 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Kind::Tcp(socket) => Pin::new(socket).poll_read(cx, to),
+            Kind::Memory(pipe) => pipe.poll_read(cx, to.initialize_unfilled()).map(|n| {
+                to.advance(n);
+                Ok(())
+            }),
             #[cfg(feature = "ws")]
             Kind::Web(web) => web.poll_read(cx, to),
         }
@@ -88,6 +118,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
             Kind::Tcp(socket) => Pin::new(socket).poll_write(cx, from),
+            Kind::Memory(pipe) => pipe.poll_write(cx, from),
             #[cfg(feature = "ws")]
             Kind::Web(web) => web.poll_write(cx, from),
         }
@@ -102,6 +133,10 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Kind::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Kind::Memory(pipe) => {
+                pipe.finish();
+                Poll::Ready(Ok(()))
+            }
             #[cfg(feature = "ws")]
             Kind::Web(web) => Poll::Ready(web.finish(cx)),
         }

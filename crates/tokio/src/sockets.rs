@@ -1,10 +1,10 @@
 //! The tasks that make sockets: one for each address that is dialled or listened on.
 
-use core::{net::SocketAddr, time::Duration};
+use core::{future::poll_fn, net::SocketAddr, time::Duration};
 use std::io;
 
 use sanswarm::{ConnId, Multiaddr, TransportError};
-use sanswarm_host::{multiaddr_like, transport_error};
+use sanswarm_host::{MemoryListener, memory_number, multiaddr_like, transport_error};
 use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -33,6 +33,26 @@ pub(crate) async fn connect_to(address: SocketAddr) -> Result<TcpStream, Transpo
 
 /// Listens on an address, tells how it went, and hands in what it accepts until the node ends.
 pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
+    match memory_number(&wanted) {
+        Some(number) => listen_in_memory(wanted, number, facts).await,
+        None => listen_on_tcp(wanted, facts).await,
+    }
+}
+
+async fn listen_in_memory(wanted: Multiaddr, number: u64, facts: Sender<Fact>) {
+    let listener = match MemoryListener::bind(number) {
+        Ok(listener) => listener,
+        Err(cause) => return drop(facts.send(Fact::ListenFailed { wanted, cause }).await),
+    };
+    let local = listener.address();
+    let mut fact = Fact::Listening { wanted, bound: local.clone() };
+    while facts.send(fact).await.is_ok() {
+        let Some((pipe, remote)) = poll_fn(|cx| listener.poll_accept(cx)).await else { return };
+        fact = Fact::Accepted { socket: pipe.into(), local: local.clone(), remote };
+    }
+}
+
+async fn listen_on_tcp(wanted: Multiaddr, facts: Sender<Fact>) {
     let (listener, local) = match bind(&wanted) {
         Ok(bound) => bound,
         Err(cause) => return drop(facts.send(Fact::ListenFailed { wanted, cause }).await),

@@ -40,6 +40,10 @@ impl Web {
         Self { tcp, socket: Socket::server(Limits::default()), taken: 0 }
     }
 
+    pub(crate) const fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         loop {
             let _ = self.poll_send(cx).map_err(|error| transport_error(&error))?;
