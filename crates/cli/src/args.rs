@@ -350,11 +350,12 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp --port 7 \
+        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp,ws --port 7 \
                    --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
             more: Vec::new(),
+            transport: Transport::Tcp,
             port: 7,
             timeout: Some(Duration::from_millis(1500)),
             streams: Some(20),
@@ -379,6 +380,7 @@ mod tests {
         assert_eq!((perf.seconds, perf.perf), (Some(Duration::from_secs(2)), false));
         assert!(options("listen --perf").perf);
         assert_eq!(options("listen").address, None);
+        assert_eq!(options("listen --transport ws").transport, Transport::WebSocket);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
         let all = [Security::Tls, Security::Plaintext, Security::Noise];
         assert_eq!(options("listen --security tls,plaintext,noise,tls").security, Some(all.to_vec()));

@@ -183,14 +183,14 @@ impl MemoryPipe {
         Ok(pipe)
     }
 
-    /// Whether a read would not wait.
-    pub fn poll_readable(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when a read does not wait; with `true` if that is so because nothing more comes.
+    pub fn poll_readable(&self, cx: &Context<'_>) -> Poll<bool> {
         let mut way = lock(&self.input);
         if way.bytes.is_empty() && !way.is_finished && !way.is_cut {
             wait(&mut way.reader, cx);
             return Poll::Pending;
         }
-        Poll::Ready(())
+        Poll::Ready(way.bytes.is_empty())
     }
 
     /// Reads. 0: the other end has finished, or this one was cut.
@@ -315,6 +315,7 @@ mod tests {
         assert!(matches!(a.poll_write(cx_left, &[7; 100_000]), Poll::Ready(Ok(BYTES_MAX))));
         assert_eq!((left.taken(), right.taken()), (0, 1));
         assert!(a.poll_write(cx_left, &[8]).is_pending());
+        assert_eq!(b.poll_readable(cx_right), Poll::Ready(false));
         assert_eq!(b.poll_read(cx_right, &mut to[..1]), Poll::Ready(1));
         assert_eq!(left.taken(), 1);
         assert!(matches!(a.poll_write(cx_left, &[8, 9]), Poll::Ready(Ok(1))));
@@ -343,6 +344,7 @@ mod tests {
         let (a, b) = MemoryPipe::pair();
         assert!(a.poll_readable(cx).is_pending());
         a.cut();
+        assert_eq!(a.poll_readable(cx), Poll::Ready(true));
         assert_eq!((count.taken(), a.poll_read(cx, &mut to)), (1, Poll::Ready(0)));
         assert!(matches!(b.poll_write(cx, b"x"), Poll::Ready(Err(_))));
     }

@@ -22,7 +22,7 @@ use crate::{
     listeners::Listeners,
     names::Resolver,
     shared::{Command, Shared},
-    socket::{Socket, tcp_addr},
+    socket::Socket,
     threads::Kind,
     write,
 };
@@ -95,6 +95,7 @@ struct Shutdown {
 impl Steering {
     pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, times: Times) -> Self {
         control.set_resolves(true);
+        control.add_transport(sanswarm::Transport::memory());
         #[cfg(feature = "ws")]
         control.add_transport(sanswarm::Transport::websocket());
         Self {
@@ -419,11 +420,7 @@ impl Steering {
 
     fn listen(&mut self, address: Multiaddr) {
         let (reply, now) = (self.listens.remove(&address), self.now());
-        let bound = match tcp_addr(&address) {
-            Some(addr) => Acceptor::start(address.clone(), addr, &self.shared).map_err(|error| transport_error(&error)),
-            None => Err(TransportError::Unsupported),
-        };
-        let answer = match bound {
+        let answer = match Acceptor::start(address.clone(), &self.shared) {
             Ok(acceptor) => Ok(self.listeners.add(now, address, acceptor, &mut self.control)),
             Err(cause) => {
                 self.control.handle_listen_failed(address, cause);

@@ -7,7 +7,7 @@ use sanswarm::{Multiaddr, TransportError};
 
 #[cfg(feature = "ws")]
 use sanswarm_host::WebAddr;
-use sanswarm_host::transport_error;
+use sanswarm_host::{MemoryPipe, memory_number, transport_error};
 
 use crate::socket::{Socket, tcp_addr};
 #[cfg(feature = "ws")]
@@ -18,6 +18,9 @@ pub(crate) const DIALS_MAX: usize = 256;
 
 /// Connects within `time`. Blocks.
 pub(crate) fn connect(address: &Multiaddr, time: Duration) -> Result<Socket, TransportError> {
+    if let Some(number) = memory_number(address) {
+        return MemoryPipe::dial(number).map(Socket::from);
+    }
     let addr = tcp_addr(address).ok_or(TransportError::Unsupported)?;
     let socket = TcpStream::connect_timeout(&addr, time).map_err(|error| transport_error(&error))?;
     #[cfg(feature = "ws")]

@@ -49,6 +49,7 @@ mod dial;
 mod error;
 mod events;
 mod listeners;
+mod memory;
 mod names;
 mod node;
 mod policy;

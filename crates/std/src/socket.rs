@@ -9,8 +9,9 @@ use std::{
 use sanswarm::Multiaddr;
 #[cfg(feature = "ws")]
 use sanswarm_host::WebAddr;
-use sanswarm_host::socket_addr;
+use sanswarm_host::{MemoryPipe, socket_addr};
 
+use crate::memory::Memory;
 #[cfg(feature = "ws")]
 use crate::web::Web;
 
@@ -21,6 +22,7 @@ pub(crate) const FULL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
+    Memory(Memory),
     #[cfg(feature = "ws")]
     Web(Box<Web>),
 }
@@ -44,20 +46,28 @@ pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
     Socket::Tcp(socket)
 }
 
+impl From<MemoryPipe> for Socket {
+    fn from(pipe: MemoryPipe) -> Self {
+        Self::Memory(Memory::new(pipe))
+    }
+}
+
 impl Socket {
     /// Makes it one for two threads: small writes are gathered by us, and a full socket does not hold its thread for long.
     pub(crate) fn set_up(&self) {
-        let socket = self.tcp();
-        let _ = socket.set_nodelay(true);
-        let _ = socket.set_write_timeout(Some(FULL));
+        if let Some(socket) = self.tcp() {
+            let _ = socket.set_nodelay(true);
+            let _ = socket.set_write_timeout(Some(FULL));
+        }
     }
 
-    /// The socket of the system.
-    pub(crate) const fn tcp(&self) -> &TcpStream {
+    /// The socket of the system, where there is one.
+    pub(crate) const fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(socket) => socket,
+            Self::Tcp(socket) => Some(socket),
+            Self::Memory(_) => None,
             #[cfg(feature = "ws")]
-            Self::Web(web) => web.tcp(),
+            Self::Web(web) => Some(web.tcp()),
         }
     }
 
@@ -65,6 +75,7 @@ impl Socket {
     pub(crate) fn wait(&self) -> io::Result<bool> {
         let socket = match self {
             Self::Tcp(socket) => socket,
+            Self::Memory(memory) => return Ok(memory.wait()),
             #[cfg(feature = "ws")]
             Self::Web(web) if web.has_input() => return Ok(false),
             #[cfg(feature = "ws")]
@@ -79,6 +90,7 @@ impl Socket {
     pub(crate) fn read(&self, to: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => { socket }.read(to),
+            Self::Memory(memory) => memory.read(to),
             #[cfg(feature = "ws")]
             Self::Web(web) => web.read(to),
         }
@@ -88,15 +100,17 @@ impl Socket {
     pub(crate) fn write(&self, from: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => { socket }.write(from),
+            Self::Memory(memory) => memory.write(from),
             #[cfg(feature = "ws")]
             Self::Web(web) => web.write(from),
         }
     }
 
-    /// Waits for what a write needs beside room, but not for long.
-    pub(crate) fn wait_open(&self) {
+    /// Waits for what a write needs that would block, where the write itself has not waited; but not for long.
+    pub(crate) fn wait_writable(&self) {
         match self {
             Self::Tcp(_) => {}
+            Self::Memory(memory) => memory.wait_writable(FULL),
             #[cfg(feature = "ws")]
             Self::Web(web) => web.wait_open(),
         }
@@ -105,7 +119,7 @@ impl Socket {
     /// Whether something is left to be sent that a write took, or that is no payload. A write of nothing sends it.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
+            Self::Tcp(_) | Self::Memory(_) => false,
             #[cfg(feature = "ws")]
             Self::Web(web) => web.has_unsent(),
         }
@@ -114,16 +128,17 @@ impl Socket {
     /// Whether a write that would block waits for the system, and not for a handshake.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Self::Tcp(_) => true,
+            Self::Tcp(_) | Self::Memory(_) => true,
             #[cfg(feature = "ws")]
             Self::Web(web) => web.has_unsent(),
         }
     }
 
-    /// Whether there is input of which the system knows nothing any more.
+    /// Whether there is input of which the system knows nothing.
     pub(crate) fn has_input(&self) -> bool {
         match self {
             Self::Tcp(_) => false,
+            Self::Memory(memory) => memory.poll_readable().is_ready(),
             #[cfg(feature = "ws")]
             Self::Web(web) => web.has_input(),
         }
@@ -133,6 +148,7 @@ impl Socket {
     pub(crate) fn release(&self) {
         match self {
             Self::Tcp(_) => {}
+            Self::Memory(memory) => memory.pipe().release(),
             #[cfg(feature = "ws")]
             Self::Web(web) => web.release(),
         }
@@ -142,6 +158,7 @@ impl Socket {
     pub(crate) fn finish(&self) {
         match self {
             Self::Tcp(socket) => drop(socket.shutdown(Shutdown::Write)),
+            Self::Memory(memory) => memory.pipe().finish(),
             #[cfg(feature = "ws")]
             Self::Web(web) => web.finish(),
         }
@@ -149,6 +166,9 @@ impl Socket {
 
     /// Ends both halves: calls that wait come back.
     pub(crate) fn cut(&self) {
-        let _ = self.tcp().shutdown(Shutdown::Both);
+        match self {
+            Self::Memory(memory) => memory.pipe().cut(),
+            other => drop(other.tcp().map(|socket| socket.shutdown(Shutdown::Both))),
+        }
     }
 }

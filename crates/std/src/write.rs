@@ -99,7 +99,7 @@ fn send(conn: &Arc<Conn>, socket: &Socket, out: &[u8]) -> bool {
                     if is_over {
                         return false;
                     }
-                    socket.wait_open();
+                    socket.wait_writable();
                 }
                 _ => return false,
             },

@@ -27,10 +27,12 @@ use crate::{
     dial::{self, DIALS_MAX},
     names::Resolver,
     node::new_config,
-    socket::{self, Socket, tcp_addr},
+    socket::{Socket, tcp_addr},
     threads::{Kind, Threads},
 };
-use sanswarm_host::{Interfaces, is_wildcard, multiaddr_like, secret, transport_error, unix_seconds};
+use sanswarm_host::{
+    Interfaces, MemoryListener, is_wildcard, memory_number, multiaddr_like, secret, transport_error, unix_seconds,
+};
 
 /// Events that may wait for the user. With more of them no socket is read.
 const EVENTS_MAX: usize = 1024;
@@ -98,6 +100,7 @@ impl Driver {
         let (attempt, resolve) = (config.swarm.attempt, config.swarm.resolve);
         let mut node = Node::new(config).map_err(StartError::Signing)?;
         node.set_resolves(true);
+        node.swarm().add_transport(sanswarm::Transport::memory());
         #[cfg(feature = "ws")]
         node.swarm().add_transport(sanswarm::Transport::websocket());
         let threads = Arc::<Threads>::default();
@@ -179,7 +182,7 @@ impl Driver {
         let due = due.map(|at| self.clock.until(at));
         let wait = match (timeout, due) {
             // A wake that came while we did not wait counts, too: the poller may have forgotten it.
-            _ if !self.events.is_empty() || self.sockets.is_stocked() || self.woken.load(Ordering::Acquire) => {
+            _ if !self.events.is_empty() || self.sockets.has_news() || self.woken.load(Ordering::Acquire) => {
                 Some(Duration::ZERO)
             }
             (Some(timeout), Some(due)) => Some(timeout.min(due)),
@@ -196,8 +199,9 @@ impl Driver {
                 Heard::Resolved(resolve, result) => self.node.handle_resolved(self.now(), resolve, result),
             }
         }
+        self.said.extend(self.sockets.take_tapped().into_iter().map(polling::Event::all));
         for event in core::mem::take(&mut self.said) {
-            if self.sockets.listener(event.key).is_some() {
+            if self.sockets.is_listener(event.key) {
                 self.accept(event.key);
             } else {
                 self.sockets.handle(&event, &mut self.node);
@@ -284,6 +288,12 @@ impl Driver {
     }
 
     fn bind(&mut self, address: &Multiaddr) -> Result<Multiaddr, TransportError> {
+        if let Some(number) = memory_number(address) {
+            let listener = MemoryListener::bind(number)?;
+            let bound = listener.address();
+            self.sockets.add_memory_listener(listener, address.clone());
+            return Ok(bound);
+        }
         let addr = tcp_addr(address).ok_or(TransportError::Unsupported)?;
         let mut bind = || -> io::Result<Multiaddr> {
             let listener = bind(addr)?;
@@ -337,9 +347,8 @@ impl Driver {
 
     fn accept(&mut self, key: usize) {
         for _ in 0..ACCEPTS {
-            let Some((listener, wanted)) = self.sockets.listener(key) else { return };
-            let socket = match listener.accept() {
-                Ok((socket, _)) => socket,
+            let (socket, local, remote) = match self.sockets.accept(key) {
+                Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_passing(&error) => continue,
                 Err(_) => {
@@ -348,15 +357,12 @@ impl Driver {
                     return;
                 }
             };
-            let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else {
-                continue;
-            };
-            let (local, remote) = (multiaddr_like(wanted, local), multiaddr_like(wanted, remote));
-            let (now, socket) = (self.clock.now(), socket::accepted(socket, wanted));
+            let (now, Ok(secret)) = (self.now(), secret()) else { continue };
             if let Ok(conn) = self.node.handle_accepted(now, local, remote, secret) {
                 self.add(conn, socket);
             }
         }
+        self.sockets.look_again(key);
     }
 
     fn add(&mut self, conn: ConnId, socket: Socket) {

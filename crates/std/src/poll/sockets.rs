@@ -1,16 +1,22 @@
 //! The sockets of a driver and what the poller is to say of them.
 
+use core::task::{Context, Poll, Waker};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::TcpListener,
-    sync::Arc,
+    sync::{Arc, Mutex},
+    task::Wake,
 };
 
 use polling::{Event, PollMode, Poller};
 use sanswarm::{ConnId, Multiaddr, Node};
+use sanswarm_host::{MemoryListener, multiaddr_like};
 
-use crate::socket::Socket;
+use crate::{
+    socket::{self, Socket},
+    threads::lock,
+};
 
 /// Bytes that one connection may read or write in a turn, so that the others have theirs.
 const TURN: usize = 256 * 1024;
@@ -25,16 +31,39 @@ pub(crate) struct Sockets {
     keys: BTreeMap<ConnId, usize>,
     /// Connections with input that the poller does not know of, and with room for it.
     stocked: BTreeSet<usize>,
+    taps: Arc<Taps>,
     /// Connections whose interest may have changed.
     touched: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
 struct Listener {
-    socket: TcpListener,
+    door: Door,
     /// The address of its command.
     wanted: Multiaddr,
     bound: Multiaddr,
+}
+
+#[derive(Debug)]
+enum Door {
+    Tcp(TcpListener),
+    Memory(MemoryListener, Waker),
+}
+
+/// What pipes in memory and their listeners wake: the poller knows nothing of them.
+#[derive(Debug)]
+struct Taps {
+    keys: Mutex<BTreeSet<usize>>,
+    poller: Arc<Poller>,
+}
+
+struct Tap(usize, Arc<Taps>);
+
+impl Wake for Tap {
+    fn wake(self: Arc<Self>) {
+        lock(&self.1.keys).insert(self.0);
+        let _ = self.1.poller.notify();
+    }
 }
 
 #[derive(Debug)]
@@ -50,6 +79,7 @@ struct Conn {
 impl Sockets {
     pub(crate) fn new(poller: Arc<Poller>) -> Self {
         Self {
+            taps: Arc::new(Taps { keys: Mutex::default(), poller: poller.clone() }),
             poller,
             next_key: 0,
             listeners: BTreeMap::new(),
@@ -68,22 +98,64 @@ impl Sockets {
     pub(crate) fn add_listener(&mut self, socket: TcpListener, wanted: Multiaddr, bound: Multiaddr) -> io::Result<()> {
         let key = self.key();
         self.poller.add_with_mode(&socket, Event::readable(key), PollMode::Level)?;
-        self.listeners.insert(key, Listener { socket, wanted, bound });
+        self.listeners.insert(key, Listener { door: Door::Tcp(socket), wanted, bound });
         Ok(())
+    }
+
+    pub(crate) fn add_memory_listener(&mut self, listener: MemoryListener, wanted: Multiaddr) {
+        let key = self.key();
+        let (bound, waker) = (listener.address(), self.tap(key));
+        waker.wake_by_ref(); // It is looked at once, and then when it says so.
+        self.listeners.insert(key, Listener { door: Door::Memory(listener, waker), wanted, bound });
+    }
+
+    fn tap(&self, key: usize) -> Waker {
+        Arc::new(Tap(key, self.taps.clone())).into()
     }
 
     /// Closes a listener, by the address of its command or the one that was bound. Returns both.
     pub(crate) fn remove_listener(&mut self, address: &Multiaddr) -> Option<(Multiaddr, Multiaddr)> {
         let is_it = |listener: &Listener| listener.wanted == *address || listener.bound == *address;
         let key = *self.listeners.iter().find(|(_, listener)| is_it(listener))?.0;
-        let Listener { socket, wanted, bound } = self.listeners.remove(&key)?;
-        let _ = self.poller.delete(&socket);
+        let Listener { door, wanted, bound } = self.listeners.remove(&key)?;
+        if let Door::Tcp(socket) = door {
+            let _ = self.poller.delete(&socket);
+        }
         Some((wanted, bound))
     }
 
-    /// A listener, and the address of its command.
-    pub(crate) fn listener(&self, key: usize) -> Option<(&TcpListener, &Multiaddr)> {
-        self.listeners.get(&key).map(|listener| (&listener.socket, &listener.wanted))
+    pub(crate) fn is_listener(&self, key: usize) -> bool {
+        self.listeners.contains_key(&key)
+    }
+
+    /// Accepts from a listener: a socket, our address, and the other one.
+    pub(crate) fn accept(&self, key: usize) -> io::Result<(Socket, Multiaddr, Multiaddr)> {
+        let none = || io::Error::from(io::ErrorKind::WouldBlock);
+        let Listener { door, wanted, bound } = self.listeners.get(&key).ok_or_else(none)?;
+        match door {
+            Door::Tcp(listener) => {
+                let (socket, remote) = listener.accept()?;
+                let local = socket.local_addr().map_err(|_| io::ErrorKind::ConnectionAborted)?; // It has left again.
+                let (local, remote) = (multiaddr_like(wanted, local), multiaddr_like(wanted, remote));
+                Ok((socket::accepted(socket, wanted), local, remote))
+            }
+            Door::Memory(listener, waker) => match listener.poll_accept(&Context::from_waker(waker)) {
+                Poll::Ready(Some((pipe, remote))) => Ok((pipe.into(), bound.clone(), remote)),
+                _ => Err(none()),
+            },
+        }
+    }
+
+    /// Others may wait at a listener.
+    pub(crate) fn look_again(&self, key: usize) {
+        if let Some(Door::Memory(_, waker)) = self.listeners.get(&key).map(|listener| &listener.door) {
+            waker.wake_by_ref(); // Of others the poller tells.
+        }
+    }
+
+    /// What in memory has something to say.
+    pub(crate) fn take_tapped(&self) -> BTreeSet<usize> {
+        core::mem::take(&mut *lock(&self.taps.keys))
     }
 
     /// The addresses that are bound.
@@ -95,16 +167,23 @@ impl Sockets {
     pub(crate) fn set_listening(&self, on: bool) {
         for (key, listener) in &self.listeners {
             let event = Event { key: *key, readable: on, writable: false };
-            let _ = self.poller.modify_with_mode(&listener.socket, event, PollMode::Level);
+            if let Door::Tcp(socket) = &listener.door {
+                let _ = self.poller.modify_with_mode(socket, event, PollMode::Level);
+            }
         }
     }
 
     /// Takes a connected socket in. On an error it is dropped, and the node is to be told.
-    pub(crate) fn add(&mut self, id: ConnId, socket: Socket) -> io::Result<()> {
-        socket.tcp().set_nonblocking(true)?;
-        let _ = socket.tcp().set_nodelay(true);
+    pub(crate) fn add(&mut self, id: ConnId, mut socket: Socket) -> io::Result<()> {
         let key = self.key();
-        self.poller.add_with_mode(socket.tcp(), Event::readable(key), PollMode::Level)?;
+        if let Some(tcp) = socket.tcp() {
+            tcp.set_nonblocking(true)?;
+            let _ = tcp.set_nodelay(true);
+            self.poller.add_with_mode(tcp, Event::readable(key), PollMode::Level)?;
+        } else if let Socket::Memory(memory) = &mut socket {
+            memory.set_waker(&self.tap(key));
+            self.touched.insert(key);
+        }
         self.conns.insert(key, Conn { id, socket, interest: (true, false), full: false });
         self.keys.insert(id, key);
         Ok(())
@@ -115,7 +194,9 @@ impl Sockets {
         self.touched.remove(&key);
         self.stocked.remove(&key);
         if let Some(conn) = self.conns.remove(&key) {
-            let _ = self.poller.delete(conn.socket.tcp());
+            if let Some(socket) = conn.socket.tcp() {
+                let _ = self.poller.delete(socket);
+            }
         }
     }
 
@@ -141,9 +222,9 @@ impl Sockets {
         }
     }
 
-    /// Whether there is input that the poller does not know of.
-    pub(crate) fn is_stocked(&self) -> bool {
-        !self.stocked.is_empty()
+    /// Whether something is to be done that the poller does not know of.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.stocked.is_empty() || !lock(&self.taps.keys).is_empty()
     }
 
     /// Reads it.
@@ -178,7 +259,9 @@ impl Sockets {
             if interest != conn.interest {
                 conn.interest = interest;
                 let event = Event { key, readable: interest.0, writable: interest.1 };
-                let _ = self.poller.modify_with_mode(conn.socket.tcp(), event, PollMode::Level);
+                if let Some(socket) = conn.socket.tcp() {
+                    let _ = self.poller.modify_with_mode(socket, event, PollMode::Level);
+                }
             }
         }
     }
