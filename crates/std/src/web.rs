@@ -50,8 +50,8 @@ impl Web {
     fn open(&self, time: Duration) -> io::Result<()> {
         let clock = Clock::new();
         let until = clock.now() + time;
-        self.write(&[])?;
         while !lock(&self.socket).is_open() {
+            self.write(&[])?;
             let left = clock.until(until);
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());

@@ -5,10 +5,10 @@ use core::time::Duration;
 use crate::{
     NameServers,
     names::Resolver,
-    socket::{self, Socket},
+    socket::{self, Kit, Socket},
 };
 use sanswarm::{Instant, Multiaddr, PeerId, TransportError};
-use sanswarm_swarm::{Action, AttemptFailure, Event, Limits, Swarm, Transport};
+use sanswarm_swarm::{Action, AttemptFailure, Event, Limits, Swarm};
 
 /// How long the name service may take for one question, as a node has it.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -28,14 +28,12 @@ pub async fn connect(address: &Multiaddr) -> Result<Socket, TransportError> {
 /// As [`connect`].
 pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<Socket, TransportError> {
     if socket::is_resolved(address) {
-        return socket::dial(address).await;
+        return socket::dial(address, &Kit::default()).await;
     }
     // What is behind a name, and in what order it is tried, a swarm knows. It is nobody's, and time stands still for it.
     let (nobody, now) = (PeerId::from_bytes(&[0, 0]).map_err(|_| TransportError::Unsupported)?, Instant::ZERO);
     let (mut swarm, mut resolver) = (Swarm::new(nobody, Limits::default()), Resolver::new(servers, RESOLVE));
-    swarm.add_transport(Transport::tcp());
-    #[cfg(feature = "ws")]
-    swarm.add_transport(Transport::websocket());
+    socket::transports().for_each(|transport| swarm.add_transport(transport));
     swarm.set_resolves(true);
     swarm.dial(now, None, core::slice::from_ref(address));
     while let Some(action) = swarm.poll_action() {
@@ -44,7 +42,7 @@ pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<S
                 let result = resolver.answer(now, question).await;
                 swarm.handle_resolved(now, resolve, result);
             }
-            Action::Dial { conn, address, .. } => match socket::dial(&address).await {
+            Action::Dial { conn, address, .. } => match socket::dial(&address, &Kit::default()).await {
                 Ok(socket) => return Ok(socket),
                 Err(cause) => swarm.handle_dial_failed(now, conn, cause),
             },

@@ -27,7 +27,7 @@ use crate::{
     names::Resolver,
     node::random,
     shared::{LinkShared, NodeShared, lock},
-    socket::Socket,
+    socket::{self, Kit, Socket},
     sockets,
     time::Timer,
     waiting::Waiting,
@@ -48,6 +48,7 @@ pub(crate) struct ControlTask {
     commands: mpsc::UnboundedReceiver<Command>,
     facts: mpsc::Receiver<Fact>,
     resolver: Resolver,
+    kit: Kit,
     /// For the tasks that are started.
     tell: mpsc::Sender<Fact>,
     events: broadcast::Sender<Event>,
@@ -96,6 +97,7 @@ impl ControlTask {
     pub(crate) fn new(
         config: Config,
         servers: NameServers,
+        kit: Kit,
         shared: Arc<NodeShared>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, SigningError> {
@@ -104,12 +106,11 @@ impl ControlTask {
         let goodbye = config.connection.close_timeout.min(GOODBYE) + SLACK;
         let mut control = Control::new(config)?;
         control.set_resolves(true);
-        control.add_transport(sanswarm_swarm::Transport::memory());
-        #[cfg(feature = "ws")]
-        control.add_transport(sanswarm_swarm::Transport::websocket());
+        socket::transports().for_each(|transport| control.add_transport(transport));
         Ok(Self {
             control,
             resolver,
+            kit,
             goodbye,
             commands,
             facts,
@@ -211,7 +212,7 @@ impl ControlTask {
     fn act(&mut self, action: Action) {
         match action {
             Action::Dial { conn, address } => {
-                let task = Task::spawn(sockets::dial(conn, address, self.tell.clone()));
+                let task = Task::spawn(sockets::dial(conn, address, self.kit.clone(), self.tell.clone()));
                 self.dials.insert(conn, task);
             }
             Action::Abandon { conn } | Action::Close { conn } => drop(self.dials.remove(&conn)),
@@ -224,7 +225,7 @@ impl ControlTask {
                     self.control.handle_resolved(now, resolve, Err(TransportError::NameService));
                 }
             }
-            Action::Listen { address } => self.listeners.start(address, self.tell.clone()),
+            Action::Listen { address } => self.listeners.start(address, self.kit.clone(), self.tell.clone()),
             Action::Unlisten { address } => self.listeners.stop(&address, self.tell.clone()),
             _ => {}
         }

@@ -82,5 +82,7 @@ pub use sanswarm::{
     SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
 pub use sanswarm_host::{Handler, NameServers};
+#[cfg(feature = "wss")]
+pub use sanswarm_websocket::{Error as WebError, WebTls};
 pub use socket::Socket;
 pub use stream::Stream;

@@ -19,6 +19,9 @@ use tokio::{
 use crate::sockets::connect_to;
 #[cfg(feature = "ws")]
 use crate::web::Web;
+use sanswarm_swarm::Transport;
+#[cfg(feature = "wss")]
+use sanswarm_websocket::WebTls;
 
 /// A socket of any transport that is built in, for a driver of one's own. Ending its sending half never waits; what had no
 /// room yet goes while it is read.
@@ -34,28 +37,66 @@ enum Kind {
     Web(Box<Web>),
 }
 
+/// What the sockets of a node have in common.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kit {
+    #[cfg(feature = "wss")]
+    pub(crate) tls: WebTls,
+}
+
+impl Kit {
+    /// Whether it has what a listener of this address needs.
+    pub(crate) fn check_listen(&self, address: &Multiaddr) -> Result<(), TransportError> {
+        #[cfg(feature = "wss")]
+        if WebAddr::of(address).is_some_and(|address| address.secure) && !self.tls.can_listen() {
+            return Err(TransportError::Handshake(sanswarm_websocket::Error::Credentials.as_str()));
+        }
+        let _ = address;
+        Ok(())
+    }
+}
+
+/// What is listened on and dialled.
+pub(crate) fn transports() -> impl Iterator<Item = Transport> {
+    let all = [
+        Some(Transport::tcp()),
+        Some(Transport::memory()),
+        cfg!(feature = "ws").then(Transport::websocket),
+        cfg!(feature = "wss").then(Transport::secure_websocket),
+    ];
+    all.into_iter().flatten()
+}
+
+/// The address of a WebSocket that is built in.
+#[cfg(feature = "ws")]
+fn web_addr(address: &Multiaddr) -> Option<WebAddr> {
+    WebAddr::of(address).filter(|address| cfg!(feature = "wss") || !address.secure)
+}
+
 /// Connects to an address, whose name has been resolved.
-pub(crate) async fn dial(address: &Multiaddr) -> Result<Socket, TransportError> {
+pub(crate) async fn dial(address: &Multiaddr, kit: &Kit) -> Result<Socket, TransportError> {
     #[cfg(feature = "ws")]
-    if let Some(address) = WebAddr::of(address) {
-        let web = Web::dial(connect_to(address.socket).await?, &address).await?;
+    if let Some(address) = web_addr(address) {
+        let web = Web::dial(connect_to(address.socket).await?, &address, kit).await?;
         return Ok(Socket(Kind::Web(Box::new(web))));
     }
     if let Some(number) = memory_number(address) {
         return MemoryPipe::dial(number).map(Socket::from);
     }
+    let _ = kit;
     let address = socket_addr(address).ok_or(TransportError::Unsupported)?;
     Ok(Socket(Kind::Tcp(connect_to(address).await?)))
 }
 
 /// What an accepted socket becomes at a listener of this address.
-pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
+/// It fails only where [`Kit::check_listen`] does, or for want of randomness.
+pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr, kit: &Kit) -> Result<Socket, TransportError> {
     #[cfg(feature = "ws")]
-    if WebAddr::of(wanted).is_some() {
-        return Socket(Kind::Web(Box::new(Web::accept(socket))));
+    if let Some(address) = web_addr(wanted) {
+        return Ok(Socket(Kind::Web(Box::new(Web::accept(socket, &address, kit)?))));
     }
-    let _ = wanted;
-    Socket(Kind::Tcp(socket))
+    let _ = (wanted, kit);
+    Ok(Socket(Kind::Tcp(socket)))
 }
 
 /// Whether it can be dialled as it is.
@@ -66,7 +107,7 @@ pub(crate) fn is_resolved(address: &Multiaddr) -> bool {
 /// Where a listener of this address binds its socket.
 pub(crate) fn bind_addr(address: &Multiaddr) -> Option<SocketAddr> {
     #[cfg(feature = "ws")]
-    if let Some(address) = WebAddr::of(address) {
+    if let Some(address) = web_addr(address) {
         return Some(address.socket);
     }
     socket_addr(address)

@@ -11,7 +11,10 @@ use tokio::{
     sync::mpsc::Sender,
 };
 
-use crate::{facts::Fact, socket};
+use crate::{
+    facts::Fact,
+    socket::{self, Kit},
+};
 
 /// After an accept that failed for the host's sake (no descriptor is left, mostly), this long nothing is accepted.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -20,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const BACKLOG: i32 = 1024;
 
 /// Connects to an address, whose name has been resolved, and tells how it went.
-pub(crate) async fn dial(conn: ConnId, address: Multiaddr, facts: Sender<Fact>) {
-    let socket = socket::dial(&address).await;
+pub(crate) async fn dial(conn: ConnId, address: Multiaddr, kit: Kit, facts: Sender<Fact>) {
+    let socket = socket::dial(&address, &kit).await;
     let _ = facts.send(Fact::Dialed { conn, socket }).await;
 }
 
@@ -32,10 +35,10 @@ pub(crate) async fn connect_to(address: SocketAddr) -> Result<TcpStream, Transpo
 }
 
 /// Listens on an address, tells how it went, and hands in what it accepts until the node ends.
-pub(crate) async fn listen(wanted: Multiaddr, facts: Sender<Fact>) {
+pub(crate) async fn listen(wanted: Multiaddr, kit: Kit, facts: Sender<Fact>) {
     match memory_number(&wanted) {
         Some(number) => listen_in_memory(wanted, number, facts).await,
-        None => listen_on_tcp(wanted, facts).await,
+        None => listen_on_tcp(wanted, kit, facts).await,
     }
 }
 
@@ -52,8 +55,8 @@ async fn listen_in_memory(wanted: Multiaddr, number: u64, facts: Sender<Fact>) {
     }
 }
 
-async fn listen_on_tcp(wanted: Multiaddr, facts: Sender<Fact>) {
-    let (listener, local) = match bind(&wanted) {
+async fn listen_on_tcp(wanted: Multiaddr, kit: Kit, facts: Sender<Fact>) {
+    let (listener, local) = match bind(&wanted, &kit) {
         Ok(bound) => bound,
         Err(cause) => return drop(facts.send(Fact::ListenFailed { wanted, cause }).await),
     };
@@ -66,7 +69,8 @@ async fn listen_on_tcp(wanted: Multiaddr, facts: Sender<Fact>) {
             Ok((socket, remote)) => {
                 set_up(&socket);
                 let local = multiaddr_like(&wanted, socket.local_addr().unwrap_or(local));
-                let (socket, remote) = (socket::accepted(socket, &wanted), multiaddr_like(&wanted, remote));
+                let Ok(socket) = socket::accepted(socket, &wanted, &kit) else { continue };
+                let remote = multiaddr_like(&wanted, remote);
                 // A control that is slow to take it makes the backlog of the system fill up, not our memory.
                 if facts.send(Fact::Accepted { socket, local, remote }).await.is_err() {
                     return;
@@ -78,7 +82,8 @@ async fn listen_on_tcp(wanted: Multiaddr, facts: Sender<Fact>) {
     }
 }
 
-fn bind(address: &Multiaddr) -> Result<(TcpListener, SocketAddr), TransportError> {
+fn bind(address: &Multiaddr, kit: &Kit) -> Result<(TcpListener, SocketAddr), TransportError> {
+    kit.check_listen(address)?;
     let address = socket::bind_addr(address).ok_or(TransportError::Unsupported)?;
     bind_socket(address).map_err(|error| transport_error(&error))
 }

@@ -10,13 +10,13 @@ use std::io;
 
 use sanswarm::TransportError;
 use sanswarm_host::{WebAddr, transport_error};
-use sanswarm_websocket::{Limits, Socket, Target};
+use sanswarm_websocket::{Error, Limits, Socket, Target};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-use crate::node::random;
+use crate::{node::random, socket::Kit};
 
 pub(crate) struct Web {
     tcp: TcpStream,
@@ -27,17 +27,16 @@ pub(crate) struct Web {
 
 impl Web {
     /// Shakes hands with the listener at an address.
-    pub(crate) async fn dial(tcp: TcpStream, address: &WebAddr) -> Result<Self, TransportError> {
-        let target = Target { host: address.host(), path: address.path.clone(), secure: address.secure };
-        let socket = Socket::client(&target, random(), Limits::default()).map_err(cause)?;
+    pub(crate) async fn dial(tcp: TcpStream, address: &WebAddr, kit: &Kit) -> Result<Self, TransportError> {
+        let socket = client(address, kit).map_err(cause)?;
         let mut web = Self { tcp, socket, taken: 0 };
         poll_fn(|cx| web.poll_open(cx)).await?;
         Ok(web)
     }
 
     /// The handshake is done with the first reads, in the time that the connection has for its own.
-    pub(crate) fn accept(tcp: TcpStream) -> Self {
-        Self { tcp, socket: Socket::server(Limits::default()), taken: 0 }
+    pub(crate) fn accept(tcp: TcpStream, address: &WebAddr, kit: &Kit) -> Result<Self, TransportError> {
+        Ok(Self { tcp, socket: server(address, kit).map_err(cause)?, taken: 0 })
     }
 
     pub(crate) const fn tcp(&self) -> &TcpStream {
@@ -46,8 +45,8 @@ impl Web {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         loop {
-            let _ = self.poll_send(cx).map_err(|error| transport_error(&error))?;
             self.socket.read(&mut []);
+            let _ = self.poll_send(cx).map_err(|error| transport_error(&error))?;
             match self.socket.end() {
                 _ if self.socket.is_open() => return Poll::Ready(Ok(())),
                 None => ready!(self.poll_fill(cx)).map_err(|error| transport_error(&error))?,
@@ -135,7 +134,28 @@ impl Web {
     }
 }
 
-fn cause(error: sanswarm_websocket::Error) -> TransportError {
+fn client(address: &WebAddr, kit: &Kit) -> Result<Socket, Error> {
+    let target = Target { host: address.host(), path: address.path.clone(), secure: address.secure };
+    #[cfg(feature = "wss")]
+    if address.secure {
+        let ip = address.socket.ip().to_string();
+        let name = address.name.as_deref().unwrap_or(&ip);
+        return Socket::secure_client(&target, name, &kit.tls, random(), Limits::default());
+    }
+    let _ = kit;
+    Socket::client(&target, random(), Limits::default())
+}
+
+fn server(address: &WebAddr, kit: &Kit) -> Result<Socket, Error> {
+    #[cfg(feature = "wss")]
+    if address.secure {
+        return Socket::secure_server(&kit.tls, Limits::default());
+    }
+    let _ = (address, kit);
+    Ok(Socket::server(Limits::default()))
+}
+
+fn cause(error: Error) -> TransportError {
     TransportError::Handshake(error.as_str())
 }
 

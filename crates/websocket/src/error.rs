@@ -50,6 +50,17 @@ pub enum Error {
     /// The input ended within the handshake or within a frame.
     Cut,
 
+    // ---- the peer's, in the TLS below
+    /// Its certificate is not trusted.
+    Certificate(Flaw),
+    /// It sent an alert.
+    Alert {
+        /// The alert's number (RFC 8446, section 6).
+        code: u8,
+    },
+    /// It broke TLS, or has nothing in common with us.
+    Tls,
+
     // ---- a limit's
     /// The head of its HTTP message is longer than [`Limits::head_bytes`](crate::Limits::head_bytes).
     HeadTooLong {
@@ -60,8 +71,24 @@ pub enum Error {
     // ---- the caller's
     /// The host or the path of the [`Target`](crate::Target) cannot stand in a request.
     Target,
+    /// A certificate or private key cannot be read, is missing, or does not belong to the other.
+    Credentials,
     /// Nothing can be written any more: Close has been sent.
     Finished,
+}
+
+/// What is wrong with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// Its time is over.
+    Expired,
+    /// It is for another name.
+    Name,
+    /// Nobody whom we trust has issued it.
+    Issuer,
+    /// It is malformed, revoked, or not for this use.
+    Other,
 }
 
 impl Error {
@@ -82,8 +109,15 @@ impl Error {
             Self::Fragment => "the peer sent a fragment out of order",
             Self::Closed { .. } => "the peer closed the WebSocket for a fault",
             Self::Cut => "the input ended within the WebSocket handshake or a frame",
+            Self::Certificate(Flaw::Expired) => "the peer's certificate has expired",
+            Self::Certificate(Flaw::Name) => "the peer's certificate is for another name",
+            Self::Certificate(Flaw::Issuer) => "the peer's certificate is of an unknown issuer",
+            Self::Certificate(Flaw::Other) => "the peer's certificate is not valid",
+            Self::Alert { .. } => "the peer ended the TLS below the WebSocket by an alert",
+            Self::Tls => "the peer does not speak our TLS 1.3",
             Self::HeadTooLong { .. } => "the head of the peer's HTTP message is too long",
             Self::Target => "the host or path cannot stand in a WebSocket request",
+            Self::Credentials => "the certificate for TLS below the WebSocket is missing or cannot be used",
             Self::Finished => "the WebSocket has been closed on our side",
         }
     }
@@ -102,6 +136,7 @@ impl fmt::Display for Error {
         let text = self.as_str();
         match self {
             Self::Status { code } | Self::Closed { code } => write!(f, "{text}: {code}"),
+            Self::Alert { code } => write!(f, "{text}: {code}"),
             Self::Header { name } => write!(f, "{text}: {name}"),
             Self::Opcode { opcode } => write!(f, "{text}: {opcode}"),
             Self::HeadTooLong { limit } => write!(f, "{text}: more than {limit} bytes"),

@@ -4,7 +4,8 @@
 //!
 //! [`Socket`] is one end: bytes of the TCP socket go in and come out on one side, payload on the other. It has no I/O, no
 //! clock and no randomness of its own, and needs `std`. tungstenite does the opening handshake and the heads of frames;
-//! payload is passed on as it arrives, so that no message is ever gathered and none is too long.
+//! payload is passed on as it arrives, so that no message is ever gathered and none is too long. With feature `tls` rustls
+//! works below, on the same buffers; it takes the time and its random numbers from the system.
 //!
 //! # Spec
 //!
@@ -53,7 +54,11 @@ mod frames;
 mod handshake;
 mod limits;
 mod socket;
+#[cfg(feature = "tls")]
+mod tls;
 
-pub use error::Error;
+pub use error::{Error, Flaw};
 pub use limits::Limits;
 pub use socket::{Socket, Target};
+#[cfg(feature = "tls")]
+pub use tls::WebTls;

@@ -11,6 +11,8 @@ use crate::{
     frames::{self, Frames, HEAD_MAX, Kind},
     handshake::Handshake,
 };
+#[cfg(feature = "tls")]
+use crate::{WebTls, tls::Tls};
 
 /// Less room than this is no room, unless the payload is as short: small frames cost more than they carry.
 const ROOM_MIN: usize = 4 * 1024;
@@ -52,6 +54,8 @@ pub struct Socket {
     /// Our Close is on its way, or can never be.
     is_finished: bool,
     end: Option<Result<(), Error>>,
+    #[cfg(feature = "tls")]
+    tls: Option<Box<Tls>>,
 }
 
 impl Socket {
@@ -92,7 +96,38 @@ impl Socket {
             pong: None,
             is_finished: false,
             end: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// As [`client`](Self::client), over TLS to who has a certificate for `name`: a host's name, or an IP address.
+    ///
+    /// # Errors
+    /// [`Error::Target`].
+    #[cfg(feature = "tls")]
+    pub fn secure_client(
+        target: &Target,
+        name: &str,
+        tls: &WebTls,
+        secret: [u8; 32],
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let mut socket = Self::client(target, secret, limits)?;
+        let request = core::mem::take(&mut socket.output);
+        socket.tls = Some(Box::new(tls.client(name)?));
+        socket.emit(&request);
+        Ok(socket)
+    }
+
+    /// As [`server`](Self::server), over TLS.
+    ///
+    /// # Errors
+    /// [`Error::Credentials`]: there is no certificate.
+    #[cfg(feature = "tls")]
+    pub fn secure_server(tls: &WebTls, limits: Limits) -> Result<Self, Error> {
+        let tls = Some(Box::new(tls.server()?));
+        Ok(Self { tls, ..Self::server(limits) })
     }
 
     // ---- the socket's side, in
@@ -119,7 +154,11 @@ impl Socket {
     }
 
     /// Whether there is input that was not used. While there is, no more is needed.
-    pub const fn has_input(&self) -> bool {
+    pub fn has_input(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.tls.as_ref().is_some_and(|tls| tls.has_plain()) {
+            return true;
+        }
         self.read < self.filled
     }
 
@@ -166,6 +205,8 @@ impl Socket {
                 Err(error) => self.fail(error),
             }
         }
+        #[cfg(feature = "tls")]
+        self.settle();
         len
     }
 
@@ -219,7 +260,20 @@ impl Socket {
     /// One step through the input. `None`: nothing can be done.
     fn step(&mut self, payload: &mut [u8]) -> Result<Option<usize>, Error> {
         let input = &self.input[self.read..self.filled];
+        #[cfg(feature = "tls")]
+        let input = match &mut self.tls {
+            Some(tls) => {
+                let (used, plain) = tls.read(input)?;
+                self.read += used;
+                plain
+            }
+            None => input,
+        };
         if input.is_empty() {
+            #[cfg(feature = "tls")]
+            if self.tls.as_ref().is_some_and(|tls| tls.is_closed()) {
+                self.is_eof = true;
+            }
             let is_cut = self.handshake.is_some() || self.frames.is_within();
             if self.is_eof {
                 self.end = Some(if is_cut { Err(Error::Cut) } else { Ok(()) });
@@ -228,18 +282,47 @@ impl Socket {
         }
         if let Some(handshake) = &mut self.handshake {
             let (used, is_whole) = handshake.handle_input(input, self.limits.head_bytes)?;
-            self.read += used;
+            self.used(used);
             if is_whole {
                 self.agree()?;
             }
             return Ok(Some(0));
         }
         let step = self.frames.step(input, payload)?;
-        self.read += step.used;
+        self.used(step.used);
         if let Some(kind) = step.control {
             self.handle_control(kind);
         }
         Ok((step.used > 0).then_some(step.payload))
+    }
+
+    /// So much of the input has been used.
+    fn used(&mut self, n: usize) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            return tls.used(n);
+        }
+        self.read += n;
+    }
+
+    /// Has these bytes sent.
+    fn emit(&mut self, bytes: &[u8]) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            tls.write(bytes);
+            return tls.transmit(&mut self.output);
+        }
+        self.output.extend_from_slice(bytes);
+    }
+
+    /// What TLS has to say by itself.
+    #[cfg(feature = "tls")]
+    fn settle(&mut self) {
+        let Some(tls) = &mut self.tls else { return };
+        if self.is_finished && self.end.is_some() {
+            tls.close();
+        }
+        tls.transmit(&mut self.output);
     }
 
     /// The peer's head is whole.
@@ -248,12 +331,12 @@ impl Socket {
         let refusal = handshake.refusal();
         match handshake.finish() {
             Ok(answer) => {
-                self.output.extend_from_slice(&answer);
+                self.emit(&answer);
                 self.is_open = true;
                 Ok(())
             }
             Err(error) => {
-                self.output.extend_from_slice(refusal);
+                self.emit(refusal);
                 Err(error)
             }
         }
@@ -288,7 +371,7 @@ impl Socket {
     fn fail(&mut self, error: Error) {
         self.end = Some(Err(error));
         if let Some(handshake) = self.handshake.take() {
-            self.output.extend_from_slice(handshake.refusal());
+            self.emit(handshake.refusal());
         }
         self.close(error.close_code());
     }
@@ -301,6 +384,12 @@ impl Socket {
 
     fn append(&mut self, opcode: OpCode, payload: &[u8]) {
         let key = self.masks.as_mut().map(|masks| masks.next_u32().to_ne_bytes());
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            let mut frame = Vec::new();
+            frames::append(opcode, key, payload, &mut frame);
+            return self.emit(&frame);
+        }
         frames::append(opcode, key, payload, &mut self.output);
     }
 }
