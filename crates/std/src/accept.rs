@@ -19,7 +19,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::{
     memory::Signal,
     shared::{Command, Shared},
-    socket::{self, tcp_addr},
+    socket::{self, Kit, tcp_addr},
     threads::Kind,
 };
 use sanswarm_host::{MemoryListener, memory_number, multiaddr_like, transport_error};
@@ -47,12 +47,13 @@ enum Door {
 
 impl Acceptor {
     /// Binds, and accepts on a thread of its own. When that has ended, the control hears of it.
-    pub(crate) fn start(wanted: Multiaddr, shared: &Arc<Shared>) -> Result<Self, TransportError> {
+    pub(crate) fn start(wanted: Multiaddr, kit: &Kit, shared: &Arc<Shared>) -> Result<Self, TransportError> {
         if let Some(number) = memory_number(&wanted) {
             return Self::start_in_memory(wanted, number, shared);
         }
+        kit.check_listen(&wanted)?;
         let addr = tcp_addr(&wanted).ok_or(TransportError::Unsupported)?;
-        Self::start_on_tcp(wanted, addr, shared).map_err(|error| transport_error(&error))
+        Self::start_on_tcp(wanted, addr, kit.clone(), shared).map_err(|error| transport_error(&error))
     }
 
     fn start_in_memory(wanted: Multiaddr, number: u64, shared: &Arc<Shared>) -> Result<Self, TransportError> {
@@ -68,14 +69,14 @@ impl Acceptor {
         started.map(|_| acceptor).map_err(|error| transport_error(&error))
     }
 
-    fn start_on_tcp(wanted: Multiaddr, addr: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
+    fn start_on_tcp(wanted: Multiaddr, addr: SocketAddr, kit: Kit, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = Arc::new(bind(addr)?);
         let addr = listener.local_addr()?;
         let door = Door::Tcp { addr, listener: Arc::downgrade(&listener) };
         let acceptor = Self { bound: multiaddr_like(&wanted, addr), door, stop: Arc::default() };
         let (stop, orders) = (acceptor.stop.clone(), shared.clone());
         let run = move || {
-            run(&listener, &wanted, &stop, &orders);
+            run(&listener, &wanted, &kit, &stop, &orders);
             drop(listener);
             orders.command(Command::Unlistened { wanted });
         };
@@ -139,7 +140,7 @@ fn run_in_memory(listener: &MemoryListener, shared: &Shared) {
     }
 }
 
-fn run(listener: &TcpListener, wanted: &Multiaddr, stop: &AtomicBool, shared: &Shared) {
+fn run(listener: &TcpListener, wanted: &Multiaddr, kit: &Kit, stop: &AtomicBool, shared: &Shared) {
     loop {
         let accepted = listener.accept();
         if stop.load(Ordering::Relaxed) {
@@ -150,7 +151,7 @@ fn run(listener: &TcpListener, wanted: &Multiaddr, stop: &AtomicBool, shared: &S
             Ok((socket, remote)) => {
                 let Ok(local) = socket.local_addr() else { continue };
                 let (local, remote) = (multiaddr_like(wanted, local), multiaddr_like(wanted, remote));
-                let socket = socket::accepted(socket, wanted);
+                let Ok(socket) = socket::accepted(socket, wanted, kit) else { continue };
                 let _ = shared.ask(|done| Command::Accepted { socket, local, remote, done });
             }
             Err(error) if is_passing(&error) => {}

@@ -22,7 +22,7 @@ use crate::{
     listeners::Listeners,
     names::Resolver,
     shared::{Command, Shared},
-    socket::Socket,
+    socket::{self, Kit, Socket},
     threads::Kind,
     write,
 };
@@ -44,6 +44,7 @@ pub(crate) struct Steering {
     control: Control,
     shared: Arc<Shared>,
     resolver: Resolver,
+    kit: Kit,
     times: Times,
     conns: BTreeMap<ConnId, Arc<Conn>>,
     connects: BTreeMap<OpenId, SyncSender<Result<ConnId, OpenStreamError>>>,
@@ -93,14 +94,13 @@ struct Shutdown {
 }
 
 impl Steering {
-    pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, times: Times) -> Self {
+    pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, kit: Kit, times: Times) -> Self {
         control.set_resolves(true);
-        control.add_transport(sanswarm::Transport::memory());
-        #[cfg(feature = "ws")]
-        control.add_transport(sanswarm::Transport::websocket());
+        socket::transports().for_each(|transport| control.add_transport(transport));
         Self {
             control,
             resolver: Resolver::new(shared.threads.clone(), servers, times.resolve),
+            kit,
             times,
             shared,
             conns: BTreeMap::new(),
@@ -407,9 +407,9 @@ impl Steering {
     }
 
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
-        let (shared, time) = (self.shared.clone(), self.times.attempt);
+        let (shared, kit, time) = (self.shared.clone(), self.kit.clone(), self.times.attempt);
         let run = move || {
-            let result = dial::connect(&address, time);
+            let result = dial::connect(&address, time, &kit);
             shared.command(Command::Dialed { conn, result });
         };
         if let Err(error) = self.shared.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {
@@ -420,7 +420,7 @@ impl Steering {
 
     fn listen(&mut self, address: Multiaddr) {
         let (reply, now) = (self.listens.remove(&address), self.now());
-        let answer = match Acceptor::start(address.clone(), &self.shared) {
+        let answer = match Acceptor::start(address.clone(), &self.kit, &self.shared) {
             Ok(acceptor) => Ok(self.listeners.add(now, address, acceptor, &mut self.control)),
             Err(cause) => {
                 self.control.handle_listen_failed(address, cause);

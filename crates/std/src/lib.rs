@@ -75,4 +75,6 @@ pub use sanswarm::{
     Source, StreamId, Subject, TransportError, Visit, WriteError,
 };
 pub use sanswarm_host::{Handler, NameServers};
+#[cfg(feature = "wss")]
+pub use sanswarm_websocket::{Error as WebError, WebTls};
 pub use stream::Stream;

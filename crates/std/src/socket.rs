@@ -6,10 +6,13 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use sanswarm::Multiaddr;
+use sanswarm::{Multiaddr, Transport, TransportError};
 #[cfg(feature = "ws")]
 use sanswarm_host::WebAddr;
 use sanswarm_host::{MemoryPipe, socket_addr};
+
+#[cfg(feature = "wss")]
+use sanswarm_websocket::WebTls;
 
 use crate::memory::Memory;
 #[cfg(feature = "ws")]
@@ -27,23 +30,58 @@ pub(crate) enum Socket {
     Web(Box<Web>),
 }
 
+/// What the sockets of a node have in common.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kit {
+    #[cfg(feature = "wss")]
+    pub(crate) tls: WebTls,
+}
+
+impl Kit {
+    /// Whether it has what a listener of this address needs.
+    pub(crate) fn check_listen(&self, address: &Multiaddr) -> Result<(), TransportError> {
+        #[cfg(feature = "wss")]
+        if WebAddr::of(address).is_some_and(|address| address.secure) && !self.tls.can_listen() {
+            return Err(TransportError::Handshake(sanswarm_websocket::Error::Credentials.as_str()));
+        }
+        let _ = address;
+        Ok(())
+    }
+}
+
+/// What is listened on and dialled, beside TCP.
+pub(crate) fn transports() -> impl Iterator<Item = Transport> {
+    let all = [
+        Some(Transport::memory()),
+        cfg!(feature = "ws").then(Transport::websocket),
+        cfg!(feature = "wss").then(Transport::secure_websocket),
+    ];
+    all.into_iter().flatten()
+}
+
+/// The address of a WebSocket that is built in.
+#[cfg(feature = "ws")]
+pub(crate) fn web_addr(address: &Multiaddr) -> Option<WebAddr> {
+    WebAddr::of(address).filter(|address| cfg!(feature = "wss") || !address.secure)
+}
+
 /// Where a listener of this address binds its socket, and where a dialer connects.
 pub(crate) fn tcp_addr(address: &Multiaddr) -> Option<SocketAddr> {
     #[cfg(feature = "ws")]
-    if let Some(address) = WebAddr::of(address) {
+    if let Some(address) = web_addr(address) {
         return Some(address.socket);
     }
     socket_addr(address)
 }
 
-/// What an accepted socket becomes at a listener of this address.
-pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr) -> Socket {
+/// What an accepted socket becomes at a listener of this address. It fails only where [`Kit::check_listen`] does.
+pub(crate) fn accepted(socket: TcpStream, wanted: &Multiaddr, kit: &Kit) -> Result<Socket, TransportError> {
     #[cfg(feature = "ws")]
-    if WebAddr::of(wanted).is_some() {
-        return Socket::Web(Box::new(Web::accept(socket)));
+    if let Some(address) = web_addr(wanted) {
+        return Ok(Socket::Web(Box::new(Web::accept(socket, &address, kit)?)));
     }
-    let _ = wanted;
-    Socket::Tcp(socket)
+    let _ = (wanted, kit);
+    Ok(Socket::Tcp(socket))
 }
 
 impl From<MemoryPipe> for Socket {

@@ -11,7 +11,11 @@ use sanswarm::TransportError;
 use sanswarm_host::{WebAddr, secret, transport_error};
 use sanswarm_websocket::{Error, Limits, Socket, Target};
 
-use crate::{clock::Clock, socket::FULL, threads::lock};
+use crate::{
+    clock::Clock,
+    socket::{FULL, Kit},
+    threads::lock,
+};
 
 #[derive(Debug)]
 pub(crate) struct Web {
@@ -36,9 +40,8 @@ impl Web {
     }
 
     /// Shakes hands with the listener at an address, within `time`. Blocks.
-    pub(crate) fn dial(tcp: TcpStream, address: &WebAddr, time: Duration) -> Result<Self, TransportError> {
-        let target = Target { host: address.host(), path: address.path.clone(), secure: address.secure };
-        let socket = Socket::client(&target, secret()?, Limits::default()).map_err(cause)?;
+    pub(crate) fn dial(tcp: TcpStream, address: &WebAddr, time: Duration, kit: &Kit) -> Result<Self, TransportError> {
+        let socket = client(address, secret()?, kit).map_err(cause)?;
         let web = Self::new(tcp, socket);
         web.open(time).map_err(|error| match error.downcast::<Error>() {
             Ok(error) => cause(error),
@@ -69,8 +72,8 @@ impl Web {
     }
 
     /// The handshake is done with the first reads, in the time that the connection has for its own.
-    pub(crate) fn accept(tcp: TcpStream) -> Self {
-        Self::new(tcp, Socket::server(Limits::default()))
+    pub(crate) fn accept(tcp: TcpStream, address: &WebAddr, kit: &Kit) -> Result<Self, TransportError> {
+        Ok(Self::new(tcp, server(address, kit).map_err(cause)?))
     }
 
     pub(crate) const fn tcp(&self) -> &TcpStream {
@@ -175,6 +178,27 @@ fn payload(socket: &mut Socket, to: &mut [u8]) -> Option<io::Result<usize>> {
         (0, Some(Err(error))) => Some(Err(io::Error::new(io::ErrorKind::InvalidData, error))),
         (n, _) => Some(Ok(n)),
     }
+}
+
+fn client(address: &WebAddr, secret: [u8; 32], kit: &Kit) -> Result<Socket, Error> {
+    let target = Target { host: address.host(), path: address.path.clone(), secure: address.secure };
+    #[cfg(feature = "wss")]
+    if address.secure {
+        let ip = address.socket.ip().to_string();
+        let name = address.name.as_deref().unwrap_or(&ip);
+        return Socket::secure_client(&target, name, &kit.tls, secret, Limits::default());
+    }
+    let _ = kit;
+    Socket::client(&target, secret, Limits::default())
+}
+
+fn server(address: &WebAddr, kit: &Kit) -> Result<Socket, Error> {
+    #[cfg(feature = "wss")]
+    if address.secure {
+        return Socket::secure_server(&kit.tls, Limits::default());
+    }
+    let _ = (address, kit);
+    Ok(Socket::server(Limits::default()))
 }
 
 fn cause(error: Error) -> TransportError {

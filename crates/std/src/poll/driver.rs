@@ -27,7 +27,7 @@ use crate::{
     dial::{self, DIALS_MAX},
     names::Resolver,
     node::new_config,
-    socket::{Socket, tcp_addr},
+    socket::{self, Kit, Socket, tcp_addr},
     threads::{Kind, Threads},
 };
 use sanswarm_host::{
@@ -45,6 +45,7 @@ pub struct Driver {
     node: Node,
     clock: Clock,
     sockets: Sockets,
+    kit: Kit,
     poller: Arc<Poller>,
     /// A [`Waker`] was used and nobody was told.
     woken: Arc<AtomicBool>,
@@ -95,21 +96,34 @@ impl Driver {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, StartError> {
+    pub fn with_name_servers(config: Config, servers: NameServers) -> Result<Self, StartError> {
+        Self::start(config, servers, Kit::default())
+    }
+
+    /// A driver with something else for the TLS below its WebSockets than [`WebTls::new`](crate::WebTls::new): a certificate,
+    /// which a listener of `/wss` needs, or other roots.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    #[cfg(feature = "wss")]
+    pub fn with_tls(config: Config, servers: NameServers, tls: crate::WebTls) -> Result<Self, StartError> {
+        Self::start(config, servers, Kit { tls })
+    }
+
+    fn start(mut config: Config, servers: NameServers, kit: Kit) -> Result<Self, StartError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let (attempt, resolve) = (config.swarm.attempt, config.swarm.resolve);
         let mut node = Node::new(config).map_err(StartError::Signing)?;
         node.set_resolves(true);
-        node.swarm().add_transport(sanswarm::Transport::memory());
-        #[cfg(feature = "ws")]
-        node.swarm().add_transport(sanswarm::Transport::websocket());
+        socket::transports().for_each(|transport| node.swarm().add_transport(transport));
         let threads = Arc::<Threads>::default();
         let poller = Poller::new().map_err(|error| StartError::System(transport_error(&error)))?;
         let poller = Arc::new(poller);
         Ok(Self {
             node,
             clock: Clock::new(),
-            sockets: Sockets::new(poller.clone()),
+            sockets: Sockets::new(poller.clone(), kit.clone()),
+            kit,
             poller,
             woken: Arc::default(),
             rest: None,
@@ -294,6 +308,7 @@ impl Driver {
             self.sockets.add_memory_listener(listener, address.clone());
             return Ok(bound);
         }
+        self.kit.check_listen(address)?;
         let addr = tcp_addr(address).ok_or(TransportError::Unsupported)?;
         let mut bind = || -> io::Result<Multiaddr> {
             let listener = bind(addr)?;
@@ -323,9 +338,10 @@ impl Driver {
     }
 
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
-        let (sender, poller, time) = (self.heard.0.clone(), self.poller.clone(), self.attempt);
+        let (sender, poller) = (self.heard.0.clone(), self.poller.clone());
+        let (kit, time) = (self.kit.clone(), self.attempt);
         let run = move || {
-            let _ = sender.send(Heard::Dialed(conn, dial::connect(&address, time)));
+            let _ = sender.send(Heard::Dialed(conn, dial::connect(&address, time, &kit)));
             let _ = poller.notify();
         };
         if let Err(error) = self.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {

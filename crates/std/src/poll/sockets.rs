@@ -14,7 +14,7 @@ use sanswarm::{ConnId, Multiaddr, Node};
 use sanswarm_host::{MemoryListener, multiaddr_like};
 
 use crate::{
-    socket::{self, Socket},
+    socket::{self, Kit, Socket},
     threads::lock,
 };
 
@@ -25,6 +25,7 @@ const TURN: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Sockets {
     poller: Arc<Poller>,
+    kit: Kit,
     next_key: usize,
     listeners: BTreeMap<usize, Listener>,
     conns: BTreeMap<usize, Conn>,
@@ -77,10 +78,11 @@ struct Conn {
 }
 
 impl Sockets {
-    pub(crate) fn new(poller: Arc<Poller>) -> Self {
+    pub(crate) fn new(poller: Arc<Poller>, kit: Kit) -> Self {
         Self {
             taps: Arc::new(Taps { keys: Mutex::default(), poller: poller.clone() }),
             poller,
+            kit,
             next_key: 0,
             listeners: BTreeMap::new(),
             conns: BTreeMap::new(),
@@ -137,7 +139,8 @@ impl Sockets {
                 let (socket, remote) = listener.accept()?;
                 let local = socket.local_addr().map_err(|_| io::ErrorKind::ConnectionAborted)?; // It has left again.
                 let (local, remote) = (multiaddr_like(wanted, local), multiaddr_like(wanted, remote));
-                Ok((socket::accepted(socket, wanted), local, remote))
+                let socket = socket::accepted(socket, wanted, &self.kit);
+                Ok((socket.map_err(|_| io::ErrorKind::ConnectionAborted)?, local, remote))
             }
             Door::Memory(listener, waker) => match listener.poll_accept(&Context::from_waker(waker)) {
                 Poll::Ready(Some((pipe, remote))) => Ok((pipe.into(), bound.clone(), remote)),
