@@ -81,6 +81,14 @@ impl Verb {
     }
 }
 
+/// What is used for the TLS below a WebSocket, in PEM or DER.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) roots: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
 /// Who says first that nothing more comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum HalfClose {
@@ -97,6 +105,7 @@ pub(crate) enum Transport {
     #[default]
     Tcp,
     WebSocket,
+    SecureWebSocket,
 }
 
 impl Transport {
@@ -104,6 +113,7 @@ impl Transport {
         match self {
             Self::Tcp => "tcp",
             Self::WebSocket => "ws",
+            Self::SecureWebSocket => "wss",
         }
     }
 
@@ -113,6 +123,7 @@ impl Transport {
         match self {
             Self::Tcp => address,
             Self::WebSocket => address.with(Protocol::Ws("/".into())),
+            Self::SecureWebSocket => address.with(Protocol::Tls).with(Protocol::Ws("/".into())),
         }
     }
 }
@@ -145,6 +156,7 @@ pub(crate) struct Options {
     /// The same.
     pub(crate) muxers: Option<Vec<Muxer>>,
     pub(crate) key: Option<PathBuf>,
+    pub(crate) tls: TlsFiles,
     pub(crate) count: Option<u32>,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
@@ -155,7 +167,7 @@ pub(crate) struct Options {
 const SECURITY: (&[&str], &[&str]) = (&["noise", "tls", "plaintext"], &[]);
 const MUXERS: (&[&str], &[&str]) = (&["yamux", "mplex"], &[]);
 const TRANSPORTS: (&[&str], &[&str]) =
-    (&["tcp", "ws"], &["wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
+    (&["tcp", "ws", "wss"], &["quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
 
 /// Streams at once, at most: the connection's own limit.
 const STREAMS_MAX: u64 = 1000;
@@ -216,6 +228,9 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "streams" => options.streams = Some(streams(&parser.value()?.string()?)?),
         "bytes" => options.bytes = Some(bytes("--bytes", &parser.value()?.string()?)?),
         "half-close" => options.half_close = half_close(&parser.value()?.string()?)?,
+        "tls-roots" => options.tls.roots = Some(parser.value()?.into()),
+        "tls-certificate" => options.tls.certificate = Some(parser.value()?.into()),
+        "tls-key" => options.tls.key = Some(parser.value()?.into()),
         "key" => options.key = Some(parser.value()?.into()),
         "count" if verb == Some(Verb::Ping) => options.count = Some(count(&parser.value()?.string()?)?),
         "perf" if verb == Some(Verb::Listen) => options.perf = true,
@@ -252,7 +267,11 @@ fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) ->
 /// The first of a comma list.
 fn transport(list: &str) -> Result<Transport, Usage> {
     check("--transport", list, TRANSPORTS)?;
-    Ok(if list.split(',').next() == Some("ws") { Transport::WebSocket } else { Transport::Tcp })
+    Ok(match list.split(',').next() {
+        Some("ws") => Transport::WebSocket,
+        Some("wss") => Transport::SecureWebSocket,
+        _ => Transport::Tcp,
+    })
 }
 
 /// Each security protocol of a comma list once.
@@ -351,7 +370,8 @@ mod tests {
     #[test]
     fn reads_every_option() {
         let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp,ws --port 7 \
-                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v";
+                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v \
+                   --tls-roots r --tls-certificate c --tls-key k";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
             more: Vec::new(),
@@ -368,6 +388,7 @@ mod tests {
             security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
+            tls: TlsFiles { roots: Some("r".into()), certificate: Some("c".into()), key: Some("k".into()) },
             count: None,
             json: true,
             verbose: true,
@@ -450,7 +471,7 @@ mod tests {
 
     #[test]
     fn what_libp2p_has_and_we_have_not_is_not_supported() {
-        let args = ["--transport wss", "--transport tcp,quic"];
+        let args = ["--transport quic", "--transport tcp,webrtc"];
         for args in args {
             assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
         }

@@ -54,7 +54,10 @@ macro_rules! common {
         "\
   --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
-  --transport LIST     tcp, ws: what to listen on, where no address says it; of a list the first
+  --transport LIST     tcp, ws, wss: what to listen on, where no address says it; of a list the first
+  --tls-roots FILE     the certificates trusted below /wss, in PEM or DER (default: those of the web)
+  --tls-certificate FILE, --tls-key FILE
+                       what to listen with on /wss, in PEM or DER
   --key FILE           the identity; made, readable by its owner only, if FILE is missing
                        (default: a new one each time)
   --json               one JSON object a line on stdout

@@ -27,8 +27,25 @@ pub async fn connect(address: &Multiaddr) -> Result<Socket, TransportError> {
 /// # Errors
 /// As [`connect`].
 pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<Socket, TransportError> {
+    connect_by(address, servers, &Kit::default()).await
+}
+
+/// As [`connect_with`], with something else for the TLS below a WebSocket than [`WebTls::new`](crate::WebTls::new).
+///
+/// # Errors
+/// As [`connect`].
+#[cfg(feature = "wss")]
+pub async fn connect_with_tls(
+    address: &Multiaddr,
+    servers: NameServers,
+    tls: crate::WebTls,
+) -> Result<Socket, TransportError> {
+    connect_by(address, servers, &Kit { tls }).await
+}
+
+async fn connect_by(address: &Multiaddr, servers: NameServers, kit: &Kit) -> Result<Socket, TransportError> {
     if socket::is_resolved(address) {
-        return socket::dial(address, &Kit::default()).await;
+        return socket::dial(address, kit).await;
     }
     // What is behind a name, and in what order it is tried, a swarm knows. It is nobody's, and time stands still for it.
     let (nobody, now) = (PeerId::from_bytes(&[0, 0]).map_err(|_| TransportError::Unsupported)?, Instant::ZERO);
@@ -42,7 +59,7 @@ pub async fn connect_with(address: &Multiaddr, servers: NameServers) -> Result<S
                 let result = resolver.answer(now, question).await;
                 swarm.handle_resolved(now, resolve, result);
             }
-            Action::Dial { conn, address, .. } => match socket::dial(&address, &Kit::default()).await {
+            Action::Dial { conn, address, .. } => match socket::dial(&address, kit).await {
                 Ok(socket) => return Ok(socket),
                 Err(cause) => swarm.handle_dial_failed(now, conn, cause),
             },

@@ -70,6 +70,8 @@ mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard};
 }
 
+#[cfg(feature = "wss")]
+pub use connect::connect_with_tls;
 pub use connect::{connect, connect_with};
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};
