@@ -29,6 +29,13 @@
 //! the interfaces are looked at every 10 seconds; peers are told what has changed. A socket of IPv6 takes no IPv4, so that
 //! both can have one port.
 //!
+//! # Transports
+//!
+//! TCP always. With the feature `ws` WebSocket, `/ws` behind an address of TCP; with `wss` also over TLS: `/wss`, `/tls/ws`,
+//! `/tls/sni/NAME/ws`, for which `Node::with_tls` takes the certificate that a listener needs, and other roots than those of the web.
+//! Within a process `/memory/N`: pipes without a socket, between all nodes of the process, of this adapter or another;
+//! `/memory/0` listens on a number that is free.
+//!
 //! # Lifetime
 //!
 //! A node runs until [`Node::shutdown`], or until the last handle on it is dropped: then its listeners end and its
