@@ -164,6 +164,7 @@ impl Socket {
     }
 
     /// Whether a write that would block waits for the system, and not for a handshake.
+    #[cfg(feature = "poll")]
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::Tcp(_) | Self::Memory(_) => true,
@@ -173,6 +174,7 @@ impl Socket {
     }
 
     /// Whether there is input of which the system knows nothing.
+    #[cfg(feature = "poll")]
     pub(crate) fn has_input(&self) -> bool {
         match self {
             Self::Tcp(_) => false,

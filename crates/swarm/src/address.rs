@@ -178,13 +178,19 @@ pub(crate) fn is_websocket(address: &Multiaddr) -> bool {
 
 /// Whether this is a host, a TCP port, `/wss`, `/tls/ws` or `/tls/sni/…/ws`, and perhaps a peer.
 pub(crate) fn is_secure_websocket(address: &Multiaddr) -> bool {
-    let is_secure = |parts: &mut Parts<'_>| match (parts.next(), parts.next()) {
-        (Some(Protocol::Wss(_)), next) => return matches!(next, None | Some(Protocol::P2p(_))),
-        (Some(Protocol::Tls), Some(Protocol::Ws(_))) => true,
-        (Some(Protocol::Tls), Some(Protocol::Sni(_))) => matches!(parts.next(), Some(Protocol::Ws(_))),
-        _ => false,
-    };
-    behind_tcp(address).is_some_and(|mut parts| is_secure(&mut parts) && ends(parts))
+    let Some(mut parts) = behind_tcp(address) else { return false };
+    let mut next = parts.next();
+    if matches!(next, Some(Protocol::Wss(_))) {
+        return ends(parts);
+    }
+    if !matches!(next, Some(Protocol::Tls)) {
+        return false;
+    }
+    next = parts.next();
+    if matches!(next, Some(Protocol::Sni(_))) {
+        next = parts.next();
+    }
+    matches!(next, Some(Protocol::Ws(_))) && ends(parts)
 }
 
 type Parts<'a> = multiaddr::Iter<'a>;

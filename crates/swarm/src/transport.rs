@@ -85,7 +85,12 @@ mod tests {
                 let text = format!("{host}{end}");
                 assert!(!plain(&text) && !secure(&text), "{text}");
             }
-            assert!(!plain(&format!("{host}/ws/p2p/{peer}/p2p-circuit")));
+            for end in ["/ws", "/wss", "/tls/ws"] {
+                for behind in ["p2p-circuit", &format!("p2p/{peer}")] {
+                    let text = format!("{host}{end}/p2p/{peer}/{behind}");
+                    assert!(!plain(&text) && !secure(&text), "{text}");
+                }
+            }
         }
         assert!(!plain("/ws") && !plain("/ip4/1.2.3.4/udp/1/ws") && !secure("/wss"));
     }

@@ -60,7 +60,7 @@ impl Web {
         let result = self.poll_payload(cx, to);
         // What reading gave to be sent: an answer to the handshake, to a Ping or to a Close. If it cannot go now it goes later.
         let _ = self.poll_send(cx);
-        if self.socket.is_open() > was_open && result.is_pending() {
+        if !was_open && self.socket.is_open() && result.is_pending() {
             cx.waker().wake_by_ref(); // Now there can be written, too.
         }
         result

@@ -1,5 +1,7 @@
 //! Two ends, and one end with a peer that does not behave.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use proptest::prelude::*;
 use sanswarm_websocket::{Error, Limits, Socket, Target};
 

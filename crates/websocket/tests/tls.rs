@@ -1,5 +1,7 @@
 //! TLS below, with a certificate of a test's own authority (made by openssl, valid until 2125).
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use sanswarm_websocket::{Error, Flaw, Limits, Socket, Target, WebTls};
 
 const ROOT: &[u8] = include_bytes!("certificates/ca.pem");

@@ -280,7 +280,7 @@ impl Conn {
         }
     }
 
-    fn read_some(&mut self, node: &mut Node) {
+    fn read_some(&self, node: &mut Node) {
         let mut left = TURN;
         while left > 0 && node.wants_input(self.id) {
             let Some(recv) = node.recv_buf(self.id) else { return };
