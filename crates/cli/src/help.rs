@@ -220,8 +220,8 @@ sanswarm explain: everything that is said on a connection, decrypted, by layer
 usage: sanswarm explain MULTIADDR [options]
 
 Dials, asks who the peer is, and pings it once. Each line is a message or a frame: when, after how many round trips, who
-(-> we, <- the peer), its layer, the stream's number, its bytes, what it says. There is no payload and no secret in it: it
-is fit for a bug report. On failure: the stage, the cause, what we offered and what the peer has.
+(-> we, <- the peer), its layer, the stream's number, its bytes, what it says. There is no payload and no secret in it:
+it is fit for a bug report. On failure: the stage, the cause, what we offered and what the peer has.
 The peer id at the end of the MULTIADDR may be missing: then whoever answers will do.
 
   --timeout S          give up after S seconds (default 30)
@@ -246,9 +246,9 @@ sanswarm crowd: many connections to a listener at once, each of a peer of its ow
 
 usage: sanswarm crowd MULTIADDR... [options]
 
-Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Tells how
-many came and how many failed, by stage and cause, how long it took, what pings took, and its own memory. Fails if not
-all came and stayed. Ends at once if the system does not allow as many descriptors.
+Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Tells
+how many came and how many failed, by stage and cause, how long it took, what pings took, and its own memory. Fails if
+not all came and stayed. Ends at once if the system does not allow as many descriptors.
 
   --connections N      how many (default 1000); the listener has to allow as many: sanswarm listen --max-connections N
   --rate R             how many are begun a second, at most (default 500); 64 handshakes are under way at once at most
