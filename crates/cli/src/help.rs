@@ -53,8 +53,7 @@ example:
 /// Options that all verbs with a connection have.
 macro_rules! common {
     () => {
-        "\
-  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
+        "  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
   --transport LIST     tcp
   --key FILE           the identity; made, readable by its owner only, if FILE is missing
