@@ -234,31 +234,30 @@ example:
   sanswarm explain /ip4/127.0.0.1/tcp/4001"
 );
 
-const CROWD: &str = concat!(
-    "\
+const CROWD: &str = "\
 sanswarm crowd: many connections to a listener at once, each of a peer of its own
 
 usage: sanswarm crowd MULTIADDR... [options]
 
-Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Says how
-many came and how many failed, by stage and cause, how long it took, what the pings took, and its own memory. Fails if not
+They come one after another, stay, and leave; one of them pings the listener ten times a second meanwhile. Says how many
+came and how many failed, by stage and cause, how long that took, what the pings took, and its own memory. Fails if not
 all came and stayed. Ends at once if the system does not allow as many descriptors.
 
   --connections N      how many (default 1000); the listener has to allow as many: sanswarm listen --max-connections N
   --rate R             how many are begun a second, at most (default 500); 64 handshakes are under way at once at most
   --seconds T          how long they stay once all have come (default 10)
   --timeout S          how long each handshake may take, in seconds (default 15)
-",
-    common!(),
-    "
+  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
+  --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
+  --json               one JSON object a line on stdout
+  -h, --help           this text
 
 JSON: {\"event\":\"limit\",\"descriptors\":N}, {\"event\":\"failed\",\"stage\":\"...\",\"code\":\"...\",\"count\":N} each,
   {\"event\":\"established\",\"connections\":N,\"failed\":N,\"seconds\":S,\"connect_p50_ms\":...,\"ping_p50_ms\":...}, then
   {\"ok\":true,\"connections\":N,\"lost\":N,\"ping_p50_ms\":...,\"ping_p99_ms\":...,\"resident_bytes\":N,\"bytes_each\":N}
 
 example:
-  sanswarm crowd /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --connections 10000"
-);
+  sanswarm crowd /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --connections 10000";
 
 const INTEROP: &str = "\
 sanswarm interop: one end of a test of libp2p's interop suites, as their containers run it
