@@ -102,8 +102,9 @@ SIGINT and SIGTERM end it in good order, with status 0.
                        interface is printed
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
-  --max-connections N  connections at once (default 1000, of which from 900 on those idle for longest are closed); ends
-                       at once if the system does not allow as many descriptors
+  --max-connections N  connections at once (default 1000, of which from 900 on those idle for longest are closed), and
+                       a sixteenth of that in handshakes, at least 128; ends at once if the system does not allow as
+                       many descriptors
   --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
 ",
     common!(),
