@@ -1,12 +1,12 @@
 //! The command line as a value.
 
-use core::time::Duration;
+use core::{net::SocketAddr, time::Duration};
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
 use sanswarm::{Muxer, Security};
 
-use crate::{failure::Usage, sim};
+use crate::{failure::Usage, metrics, sim};
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,8 @@ pub(crate) struct Options {
     pub(crate) seconds: Option<Duration>,
     /// Serve the perf protocol too.
     pub(crate) perf: bool,
+    /// Where the counters are served.
+    pub(crate) metrics: Option<SocketAddr>,
     /// In the order in which they are offered; `None` is the library's choice.
     pub(crate) security: Option<Vec<Security>>,
     /// The same.
@@ -198,6 +200,7 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "key" => options.key = Some(parser.value()?.into()),
         "count" if verb == Some(Verb::Ping) => options.count = Some(count("--count", &parser.value()?.string()?)?),
         "perf" if verb == Some(Verb::Listen) => options.perf = true,
+        "metrics" if verb == Some(Verb::Listen) => options.metrics = Some(socket(&parser.value()?.string()?)?),
         "upload" if verb == Some(Verb::Perf) => {
             options.upload = Some(bytes("--upload", &parser.value()?.string()?)?);
         }
@@ -305,6 +308,14 @@ fn seconds(option: &'static str, text: &str) -> Result<Duration, Usage> {
     })
 }
 
+fn socket(text: &str) -> Result<SocketAddr, Usage> {
+    metrics::address(text).ok_or_else(|| Usage::Value {
+        option: "--metrics",
+        value: text.to_owned(),
+        wanted: "an IP address and a port, such as 127.0.0.1:9100",
+    })
+}
+
 fn half_close(text: &str) -> Result<HalfClose, Usage> {
     match text {
         "early" => Ok(HalfClose::Early),
@@ -344,6 +355,7 @@ mod tests {
             download: None,
             seconds: None,
             perf: false,
+            metrics: None,
             security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
@@ -364,6 +376,7 @@ mod tests {
         assert_eq!(crowd.seconds, Some(Duration::from_secs(5)));
         assert_eq!(options("listen --max-connections 7").connections, Some(7));
         assert!(options("listen --perf").perf);
+        assert_eq!(options("listen --metrics [::1]:0").metrics, Some("[::1]:0".parse().unwrap()));
         assert_eq!(options("listen").address, None);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
         let all = [Security::Tls, Security::Plaintext, Security::Noise];
@@ -432,6 +445,11 @@ mod tests {
             "crowd /a --rate x",
             "crowd /a --max-connections 1",
             "listen --connections 1",
+            "ping /a --metrics 127.0.0.1:1",
+            "listen --metrics",
+            "listen --metrics 9100",
+            "listen --metrics localhost:9100",
+            "listen --metrics 127.0.0.1:65536",
         ] {
             assert!(run(wrong).is_err(), "{wrong}");
         }

@@ -1,6 +1,6 @@
 //! Why the command failed: one line for people, a code for machines, an exit status for scripts.
 
-use core::{fmt, time::Duration};
+use core::{fmt, net::SocketAddr, time::Duration};
 use std::{io, path::PathBuf};
 
 use sanswarm::{
@@ -84,6 +84,11 @@ pub(crate) enum Failure {
     Randomness,
     Runtime(io::Error),
     Listen(ListenError),
+    /// The socket for metrics.
+    Metrics {
+        address: SocketAddr,
+        cause: io::Error,
+    },
     Open(OpenStreamError),
     /// There is no socket.
     Connect(TransportError),
@@ -176,7 +181,7 @@ impl Failure {
             Self::Address { .. } | Self::NoPeerId(_) => "address",
             Self::Key { .. } | Self::Signing(_) => "key",
             Self::Randomness | Self::Runtime(_) | Self::Gone => "system",
-            Self::Listen(_) => "listen",
+            Self::Listen(_) | Self::Metrics { .. } => "listen",
             Self::Open(error) => error.code(),
             Self::Connect(_) => "connect",
             Self::Explain(error) => error.code(),
@@ -223,6 +228,7 @@ impl fmt::Display for Failure {
             Self::Randomness => f.write_str("system: no randomness"),
             Self::Runtime(cause) => write!(f, "system: {cause}"),
             Self::Listen(error) => write!(f, "listen: {error}"),
+            Self::Metrics { address, cause } => write!(f, "metrics: {address}: {cause}"),
             Self::Open(error) => error.fmt(f),
             Self::Connect(error) => write!(f, "connect: {error}"),
             Self::Explain(error) => error.fmt(f),

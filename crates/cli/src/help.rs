@@ -106,11 +106,13 @@ SIGINT and SIGTERM end it in good order, with status 0.
                        a sixteenth of that in handshakes, at least 128; ends at once if the system does not allow as
                        many descriptors
   --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
+  --metrics ADDR       serve the node's counters over HTTP at ADDR (127.0.0.1:9100, say; port 0: any) for Prometheus,
+                       and print their URL behind the addresses
 ",
     common!(),
     "
 
-JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address; with -v further objects with an \"event\".
+JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address, {\"metrics\":\"http://...\"}; with -v further objects with an \"event\".
 
 example:
   sanswarm listen /ip4/127.0.0.1/tcp/4001 --key node.key"

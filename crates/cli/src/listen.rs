@@ -6,7 +6,9 @@ use std::io;
 use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
-use crate::{args::Options, descriptors, echo, failure::Failure, json::Object, output, perf, session};
+use crate::{
+    args::Options, descriptors, echo, failure::Failure, json::Object, metrics::Exporter, output, perf, session,
+};
 
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
@@ -14,6 +16,10 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
         None => Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port)),
     };
     limit(options)?;
+    let metrics = match options.metrics {
+        Some(address) => Some(Exporter::bind(address).await?),
+        None => None,
+    };
     let node = session::node(options, None)?;
     if options.verbose {
         tokio::spawn(log(node.events(), options.json));
@@ -31,6 +37,15 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
             output::line(Object::new().text("address", &address).end())?;
         } else {
             output::line(&address)?;
+        }
+    }
+    if let Some(metrics) = metrics {
+        let url = metrics.url()?;
+        tokio::spawn(metrics.serve(node.clone()));
+        if options.json {
+            output::line(Object::new().text("metrics", url).end())?;
+        } else {
+            output::line(url)?;
         }
     }
     signal.wait().await;

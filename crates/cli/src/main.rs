@@ -15,6 +15,7 @@ mod key;
 mod keygen;
 mod ladder;
 mod listen;
+mod metrics;
 mod output;
 mod pattern;
 mod perf;

@@ -1,6 +1,6 @@
 //! The connection: phases, the calls of its driver and of its user, and its end.
 
-use core::{fmt, time::Duration};
+use core::{fmt, num::NonZeroU8, time::Duration};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 use crate::{
     Config, Direction, Error, Muxer, OpenError, ReadError, Refusal, Security, Stage, StreamId, WriteError,
     cipher::Cipher,
+    counters::Counters,
     events::Events,
     session::Session,
     stats::{Stats, Turns},
@@ -238,9 +239,37 @@ impl Connection {
         self.streams.transcript.poll()
     }
 
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// Counts of this connection.
     pub fn stats(&self) -> Stats {
         self.turns.stats(self.streams.len(), self.streams.unread())
+    }
+
+    /// Counts the payload of a stream under a label of the caller's from now on: by protocol, say. A stream has one label, the
+    /// first. One that is given when [`Event::Opened`] is told, or before, counts all payload. The largest label bounds what
+    /// the counters take: 32 bytes each.
+    pub fn set_label(&mut self, id: StreamId, label: NonZeroU8) {
+        self.streams.set_label(id, label);
+    }
+
+    /// The label of a stream, if it has one.
+    pub fn label(&self, id: StreamId) -> Option<NonZeroU8> {
+        self.streams.label(id)
+    }
+
+    /// What was counted since [`take_counters`](Self::take_counters); `None` if that is nothing.
+    pub fn counters(&self) -> Option<&Counters> {
+        self.streams.tally.counters()
+    }
+
+    /// What was counted since the last call. Nothing is counted twice, and nothing is lost if it is asked for once more
+    /// after the connection has ended. While there is nothing to tell the connection holds no memory for it.
+    pub fn take_counters(&mut self) -> Option<Box<Counters>> {
+        self.streams.tally.take()
     }
 
     /// The id of a stream on the wire, for logs and for whoever compares both ends. yamux has each id once in a connection;
@@ -576,6 +605,7 @@ impl Connection {
     }
 
     fn end(&mut self, now: Instant, result: Result<CloseReason, Error>) {
+        self.streams.tally.close();
         // On an error the muxer has its own last word.
         if let (Ok(_), Some(session)) = (&result, self.streams.session_mut()) {
             session.go_away();

@@ -66,6 +66,7 @@
 mod cipher;
 mod config;
 mod connection;
+mod counters;
 mod deadlines;
 mod error;
 mod events;
@@ -82,6 +83,7 @@ mod upgrade;
 
 pub use config::{Config, Limits, Muxer, Security, SigningError};
 pub use connection::{CloseReason, Connection, Event, Goodbye, Hangup, Open};
+pub use counters::{Counters, LabelCounters, RoundTrips, StreamCounters};
 pub use error::{Error, OpenError, ReadError, Refusal, RefusalCause, Stage, WriteError};
 pub use identity::KeyFault;
 #[cfg(feature = "noise")]

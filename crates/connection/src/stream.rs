@@ -1,5 +1,6 @@
 //! One stream: its negotiation, then its payload.
 
+use core::num::NonZeroU8;
 use std::sync::Arc;
 
 use sanswarm_multistream::ProtocolName;
@@ -53,6 +54,8 @@ pub(crate) struct Stream {
     /// Listed among the streams that owe negotiation messages.
     pub(crate) is_due: bool,
     pub(crate) data_sent: bool,
+    /// What its payload is counted under.
+    pub(crate) label: Option<NonZeroU8>,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,7 @@ impl Stream {
             wants_write: false,
             is_due: false,
             data_sent: false,
+            label: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The streams of a connection, over its muxer.
 
+use core::num::NonZeroU8;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use sanswarm_wire::{Deadline, Instant, RecvBuf, SendBuf, Slab};
 
 use crate::{
     Direction, Error, Event, Limits, Open, OpenError, ReadError, RefusalCause, StreamId, WriteError,
+    counters::{End, Tally},
     deadlines::Deadlines,
     events::Events,
     session::{MuxEvent, MuxId, Session},
@@ -40,6 +42,7 @@ pub(crate) struct Streams {
     scratch: Vec<u8>,
     /// Bytes in all inboxes.
     unread: usize,
+    pub(crate) tally: Tally,
     pub(crate) transcript: Transcript,
 }
 
@@ -59,6 +62,7 @@ impl Streams {
             going_away: false,
             scratch: Vec::new(),
             unread: 0,
+            tally: Tally::default(),
             transcript: Transcript::default(),
         }
     }
@@ -207,6 +211,9 @@ impl Streams {
         }
         stream.data_sent |= n > 0;
         stream.wants_write = n < data.len();
+        if n > 0 {
+            self.tally.sent(stream.label, n);
+        }
         n
     }
 
@@ -231,6 +238,7 @@ impl Streams {
             stream.finish_due = false;
             session.finish(mux);
             if stream.remote_finished && matches!(stream.state, State::Refusing(_)) {
+                self.tally.failed(Direction::Inbound);
                 return self.remove(id, false);
             }
             self.retire(id);
@@ -238,8 +246,11 @@ impl Streams {
     }
 
     pub(crate) fn reset(&mut self, id: StreamId) -> Result<(), WriteError> {
-        if !self.table.contains(id) {
-            return Err(WriteError::Gone);
+        let stream = self.table.get(id).ok_or(WriteError::Gone)?;
+        if stream.is_open() {
+            self.tally.ended(End::Reset);
+        } else {
+            self.tally.failed(stream.direction);
         }
         self.remove(id, true);
         Ok(())
@@ -253,6 +264,19 @@ impl Streams {
         }
         self.retire(id);
         Ok(())
+    }
+
+    /// Counts a stream's payload under a label from now on, and what has arrived behind the agreement. Once.
+    pub(crate) fn set_label(&mut self, id: StreamId, label: NonZeroU8) {
+        let Some(stream) = self.table.get_mut(id) else { return };
+        if stream.label.is_none() && stream.is_open() {
+            self.tally.labelled(label, stream.direction, stream.inbox.len());
+        }
+        stream.label.get_or_insert(label);
+    }
+
+    pub(crate) fn label(&self, id: StreamId) -> Option<NonZeroU8> {
+        self.table.get(id)?.label
     }
 
     // ---- input
@@ -291,7 +315,7 @@ impl Streams {
             if let Some(session) = &mut self.session {
                 session.reset(mux);
             }
-            return;
+            return self.tally.failed(Direction::Inbound);
         }
         let id = self.table.insert(Stream::inbound(mux));
         self.bind(mux, id);
@@ -305,6 +329,9 @@ impl Streams {
             return recv.consume(len);
         };
         stream.remote_finished |= last;
+        if stream.is_open() {
+            self.tally.received(stream.label, len.min(recv.plain().len()));
+        }
         // What a user will not read is dropped, but not the other side's part of a negotiation.
         if stream.stopped && !matches!(stream.state, State::Negotiating(_)) {
             recv.consume(len);
@@ -319,7 +346,10 @@ impl Streams {
             State::Waiting(_) => {}
             State::Negotiating(_) => self.negotiate(id, events),
             State::Open(_) => self.announce(id, last, events),
-            State::Refusing(_) if last && !stream.finish_due => self.remove(id, false),
+            State::Refusing(_) if last && !stream.finish_due => {
+                self.tally.failed(Direction::Inbound);
+                self.remove(id, false);
+            }
             State::Refusing(_) => {}
         }
     }
@@ -357,8 +387,12 @@ impl Streams {
         let Some(stream) = self.table.get(id) else { return };
         if stream.is_open() {
             events.push_back(Event::Reset { stream: id });
-        } else if stream.direction == Direction::Outbound {
-            events.push_back(Event::Refused { stream: id, refusal: stream.refusal(cause) });
+            self.tally.ended(End::ResetByPeer);
+        } else {
+            self.tally.failed(stream.direction);
+            if stream.direction == Direction::Outbound {
+                events.push_back(Event::Refused { stream: id, refusal: stream.refusal(cause) });
+            }
         }
         self.remove(id, true);
     }
@@ -368,6 +402,7 @@ impl Streams {
         let Some(stream) = self.table.get(id) else { return };
         let done = stream.remote_finished && stream.stopped && stream.finished && !stream.finish_due;
         if done && stream.is_open() {
+            self.tally.ended(End::Finished);
             self.remove(id, false);
         }
     }

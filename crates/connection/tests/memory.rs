@@ -50,6 +50,7 @@ impl Bare {
     }
 
     fn release(&mut self) {
+        drop(self.conn.take_counters());
         self.recv.release();
         self.send.release();
     }
@@ -69,7 +70,8 @@ fn carry(a: &mut Bare, b: &mut Bare) {
     }
 }
 
-/// Two ends with one open stream that has carried a byte each way, idle, their buffers given back.
+/// Two ends with one open stream that has carried a byte each way, idle, their buffers given back
+/// and what was counted taken.
 fn idle(configs: &[Arc<Config>; 2], known: &Arc<Names>, offer: &Arc<[ProtocolName]>) -> (Bare, Bare) {
     let mut a = Bare::new(Role::Dialer, configs[0].clone(), known, 3);
     let mut b = Bare::new(Role::Listener, configs[1].clone(), known, 4);

@@ -32,6 +32,7 @@ mod handlers;
 mod interfaces;
 mod names;
 mod system;
+pub mod trace;
 
 pub use address::{multiaddr, socket_addr, transport_error};
 #[cfg(feature = "dns")]

@@ -14,8 +14,11 @@ use sanswarm_swarm::{self as swarm, ConnId, Gate, Kind, ListenError, Reach, Swar
 use sanswarm_wire::{Budget, Instant, Role, Slab};
 
 use crate::{
-    Action, Config, Event, HandlerId, Info, Muxer, Open, OpenId, PeerInfo, Protocols, Security, ToLink,
-    message::ToLinkKind, protocols::Handlers,
+    Action, Config, Counters, Event, HandlerId, Info, Muxer, Open, OpenId, PeerInfo, Protocols, Security, ToLink,
+    counters::{Labels, Tally},
+    message::ToLinkKind,
+    protocols::Handlers,
+    service,
 };
 
 mod book;
@@ -49,6 +52,8 @@ pub struct Control {
     actions: VecDeque<Action>,
     seed: u64,
     budget: Budget,
+    labels: Arc<Labels>,
+    tally: Tally,
 }
 
 /// What identify says of us: to peers on this host, and to all others, who cannot use an address of loopback.
@@ -147,7 +152,10 @@ impl Control {
             events: VecDeque::new(),
             shut_down: None,
             actions: VecDeque::new(),
+            labels: Arc::default(),
+            tally: Tally::default(),
         };
+        control.label(&service::names());
         control.rewrite_info();
         Ok(control)
     }
@@ -184,7 +192,19 @@ impl Control {
         self.request(now, Request { protocols, how: Open::Wait, tell_dialed: true, dial: None }, peer)
     }
 
+    /// Counts streams of these names apart from now on.
+    fn label(&mut self, names: &[ProtocolName]) {
+        for name in names {
+            if self.labels.lacks(name) {
+                Arc::make_mut(&mut self.labels).add(name);
+            }
+        }
+    }
+
     fn request(&mut self, now: Instant, request: Request, peer: &PeerInfo) -> OpenId {
+        if let Some(protocols) = &request.protocols {
+            self.label(protocols.as_slice());
+        }
         let id = OpenId(self.requests.insert(request));
         let dial = self.swarm.dial(now, Some(peer.id), &peer.addrs);
         self.dials.insert(dial, id);
@@ -207,7 +227,9 @@ impl Control {
     /// Sets who handles inbound streams of `protocols`. A name that had a handler has the new one; connected peers are
     /// told what has changed.
     pub fn set_stream_handler(&mut self, protocols: impl Into<Protocols>) -> HandlerId {
-        let id = Arc::make_mut(&mut self.handlers).set(&protocols.into());
+        let protocols = protocols.into();
+        self.label(protocols.as_slice());
+        let id = Arc::make_mut(&mut self.handlers).set(&protocols);
         self.rewrite_info();
         id
     }
@@ -273,6 +295,12 @@ impl Control {
     /// The connections of a peer, the best first: new streams take it.
     pub fn connections(&self, peer: &PeerId) -> impl Iterator<Item = ConnId> + '_ {
         self.swarm.connections(peer)
+    }
+
+    /// What the node has done, and what it has now, as far as its links have told: each tells within a second, and all when it
+    /// ends. What one has not told yet, [`Link::counters`](crate::Link::counters) has.
+    pub fn counters(&self) -> Counters {
+        self.tally.counters(&self.swarm.counters(), &self.labels)
     }
 
     /// Closes a connection in good order. Returns whether there was one.

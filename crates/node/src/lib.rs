@@ -34,6 +34,7 @@
 
 mod config;
 mod control;
+mod counters;
 mod error;
 mod event;
 mod link;
@@ -48,6 +49,10 @@ mod view;
 pub use bytes::Bytes;
 pub use config::Config;
 pub use control::Control;
+pub use counters::{
+    AttemptCounters, ConnectionCounters, Counters, EndedCounters, LinkCounters, PingCounters, ProtocolCounters,
+    StageCounters,
+};
 pub use error::{Attempt, AttemptCause, DialReport, OpenStreamError};
 pub use event::{Action, Event, OpenId, StreamId};
 pub use libp2p_identity::{Keypair, PeerId, PublicKey};
@@ -62,14 +67,14 @@ pub use sanswarm_connection::Aead;
 pub use sanswarm_connection::transcript;
 pub use sanswarm_connection::{
     CloseReason, Error as ConnectionError, Goodbye, Hangup, Limits as ConnectionLimits, Mark, Muxer, OpenError,
-    ReadError, Refusal, RefusalCause, Security, SigningError, Stage, Stats, WriteError,
+    ReadError, Refusal, RefusalCause, RoundTrips, Security, SigningError, Stage, Stats, StreamCounters, WriteError,
 };
 pub use sanswarm_multistream::ProtocolName;
 pub use sanswarm_swarm::{
-    Answer, AttemptFailure, Carrier, CloseReason as CloseRule, ConnId, Denied, DialError, Family, Gate, KeepId,
-    Kind as AddressKind, Known, Limits as SwarmLimits, ListenError, Network, PeerRecord, Prospect, Prospects, Question,
-    Ranker, Reach, Reached, RecordError, ResolveId, Security as TransportSecurity, SnapshotError, Source, Start,
-    Subject, Transport, TransportError, Visit, rank,
+    Answer, AttemptFailure, Carrier, CloseReason as CloseRule, ConnId, Denied, DeniedCounters, DialCounters, DialError,
+    Family, Gate, KeepId, Kind as AddressKind, Known, Limits as SwarmLimits, ListenError, Network, PeerRecord,
+    Prospect, Prospects, Question, Ranker, Reach, Reached, RecordError, ResolveId, Security as TransportSecurity,
+    SnapshotError, Source, Start, Subject, Transport, TransportError, Visit, rank,
 };
 pub use sanswarm_wire::{Deadline, Instant, RecvBuf, Role, SendBuf};
 pub use service::PingError;

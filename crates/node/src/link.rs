@@ -8,15 +8,17 @@ use std::{
 
 use bytes::Bytes;
 use libp2p_identity::PeerId;
+use multiaddr::Multiaddr;
 use sanswarm_connection as connection;
 use sanswarm_connection::Connection;
 use sanswarm_identify as identify;
 use sanswarm_swarm::{ConnId, Gate};
-use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, SendBuf};
+use sanswarm_wire::{Budget, Deadline, Instant, RecvBuf, Role, SendBuf};
 
 use crate::{
-    CloseReason, Event, Hangup, IdentifyError, OpenId, PingError, Protocols, ReadError, StreamId, ToControl, ToLink,
-    WriteError,
+    CloseReason, Event, Hangup, IdentifyError, LinkCounters, OpenId, PingError, Protocols, ReadError, StreamId,
+    ToControl, ToLink, WriteError,
+    counters::Labels,
     message::{ToControlKind, ToLinkKind},
     protocols::Handlers,
     service::{Kind, Service},
@@ -81,6 +83,7 @@ pub struct Link {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) handlers: Arc<Handlers>,
+    pub(crate) labels: Arc<Labels>,
     pub(crate) gate: Gate,
     pub(crate) info: Arc<identify::Info>,
     /// The peer's address, as identify tells it.
@@ -158,9 +161,24 @@ impl Link {
         self.conn.poll_transcript()
     }
 
+    /// Which end of the connection this is.
+    pub fn role(&self) -> Role {
+        self.conn.role()
+    }
+
+    /// The other end's address.
+    pub fn remote(&self) -> Option<Multiaddr> {
+        Multiaddr::try_from(self.setup.observed.to_vec()).ok()
+    }
+
     /// Counts of the connection.
     pub fn stats(&self) -> connection::Stats {
         self.conn.stats()
+    }
+
+    /// What this link has counted and its control was not told of yet. `None`: there is nothing.
+    pub fn counters(&self) -> Option<LinkCounters> {
+        Some(LinkCounters::read(self.conn.counters()?, &self.setup.labels))
     }
 
     /// See [`Connection::wire_id`].
@@ -177,12 +195,14 @@ impl Link {
                 return Some(event);
             }
             if let Some(result) = self.end.take() {
+                self.tell_counters();
                 self.tell(ToControlKind::Closed(result));
             }
             match self.conn.poll_event(now, recv) {
                 Ok(Some(event)) => self.handle_event(now, event),
                 Ok(None) => {
                     self.tell_usage(now);
+                    self.count(now);
                     return None;
                 }
                 Err(_) if self.ended => return None,
@@ -222,6 +242,7 @@ impl Link {
             at(self.identify_until, "identify"),
             at(self.usage.until, "unused"),
             at(self.usage.less_at, "less memory"),
+            at(self.usage.count_at, "counters"),
             pinger,
         ]
         .into_iter()
@@ -244,6 +265,7 @@ impl Link {
             }
         }
         self.tell_usage(now);
+        self.count(now);
         if self.next_ping.is_some_and(|at| at <= now) {
             self.next_ping = self.setup.ping_interval.map(|interval| now + interval);
             self.start_ping(now);
@@ -263,13 +285,17 @@ impl Link {
     /// A message from the control.
     pub fn handle_link(&mut self, now: Instant, message: ToLink) {
         match message.0 {
-            ToLinkKind::Open { request, protocols, how } => self.open(now, request, &protocols, how),
+            ToLinkKind::Open { request, protocols, how, labels } => {
+                self.setup.labels = labels;
+                self.open(now, request, &protocols, how);
+            }
             ToLinkKind::Ping => {
                 if !self.start_ping(now) {
                     self.tell(ToControlKind::Pong(Err(PingError::Busy)));
                 }
             }
-            ToLinkKind::Handlers { handlers, info } => {
+            ToLinkKind::Handlers { handlers, labels, info } => {
+                self.setup.labels = labels;
                 self.conn.set_names(handlers.names.clone());
                 self.setup.handlers = handlers;
                 self.setup.info = info;

@@ -9,7 +9,8 @@ use sanswarm_connection as connection;
 use sanswarm_identify as identify;
 
 use crate::{
-    CloseReason, IdentifyError, Info, Muxer, Open, OpenId, PingError, Protocols, Security, protocols::Handlers,
+    CloseReason, IdentifyError, Info, Muxer, Open, OpenId, PingError, Protocols, Security, counters::Labels,
+    protocols::Handlers,
 };
 
 /// A message from a [`Control`](crate::Control) to one of its [`Link`](crate::Link)s.
@@ -22,11 +23,13 @@ pub(crate) enum ToLinkKind {
         request: OpenId,
         protocols: Protocols,
         how: Open,
+        labels: Arc<Labels>,
     },
     Ping,
     /// The handlers have changed, and with them what identify says.
     Handlers {
         handlers: Arc<Handlers>,
+        labels: Arc<Labels>,
         info: Arc<identify::Info>,
     },
     /// The node is shutting down: it waits for the last stream to end.
@@ -44,6 +47,8 @@ pub(crate) enum ToControlKind {
         peer: PeerId,
         security: Option<Security>,
         muxer: Muxer,
+        /// Until now.
+        round_trips: u32,
     },
     Identified(Result<Info, IdentifyError>),
     Changed(Info),
@@ -52,5 +57,7 @@ pub(crate) enum ToControlKind {
     Streams(usize),
     /// Bytes that the connection holds, told when it has become much more, or for a while much less.
     Memory(usize),
+    /// What was counted since the last time.
+    Counters(Box<connection::Counters>),
     Closed(Result<CloseReason, connection::Error>),
 }

@@ -10,8 +10,8 @@ use sanswarm_swarm::{ConnId, ListenError};
 use sanswarm_wire::{Instant, RecvBuf, SendBuf};
 
 use crate::{
-    Action, Config, Control, Event, HandlerId, Hangup, Info, Link, Open, OpenId, PeerInfo, Protocols, ReadError,
-    SigningError, Stats, StreamId, SwarmView, WriteError,
+    Action, Config, Control, Counters, Event, HandlerId, Hangup, Info, Link, Open, OpenId, PeerInfo, Protocols,
+    ReadError, SigningError, Stats, StreamId, SwarmView, WriteError,
 };
 
 mod book;
@@ -161,6 +161,18 @@ impl Node {
     /// Counts of a connection.
     pub fn stats(&self, conn: ConnId) -> Option<Stats> {
         Some(self.links.get(&conn)?.link.stats())
+    }
+
+    /// What the node has done, and what it has now, to the last byte: what its links have not told yet is in it. It goes
+    /// through all of them.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.control.counters();
+        for entry in self.links.values() {
+            if let Some(untold) = entry.link.counters() {
+                counters.add(&untold);
+            }
+        }
+        counters
     }
 
     /// The id of a stream on the wire, for logs. See [`Link::wire_id`].

@@ -13,6 +13,7 @@ use std::{
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 use sanswarm::{ConnId, Instant};
+use sanswarm_host::trace::Span;
 
 use crate::node::{Shared, State};
 
@@ -26,6 +27,7 @@ pub(crate) struct Conn {
     pub(crate) task: Option<Waker>,
     /// All has been sent.
     pub(crate) is_shut: bool,
+    pub(crate) span: Span,
 }
 
 /// Runs until the node wants the socket closed.

@@ -11,11 +11,15 @@ use std::{
 use async_channel::{Receiver, Sender};
 use async_io::Async;
 use sanswarm::{
-    Action, Config, ConnId, Event, HandlerId, Instant, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo, Protocols,
-    SigningError, StreamId,
+    Action, Config, ConnId, Counters, Event, HandlerId, Instant, Multiaddr, OpenId, OpenStreamError, PeerId, PeerInfo,
+    Protocols, SigningError, StreamId,
 };
 
-use sanswarm_host::{multiaddr, socket_addr, unix_seconds};
+use sanswarm_host::{
+    multiaddr, socket_addr,
+    trace::{self, Span},
+    unix_seconds,
+};
 
 use crate::{
     link::Conn,
@@ -163,6 +167,11 @@ impl Node {
         receiver
     }
 
+    /// What the node has done since its start, and what it has now.
+    pub fn counters(&self) -> Counters {
+        self.0.0.call(|state, _| state.node.counters())
+    }
+
     /// Ends the node: nothing new, goodbyes, and after `deadline` whatever is left is cut. Returns how many connections were.
     pub async fn shutdown(self, deadline: Duration) -> usize {
         let (sender, cut) = async_channel::bounded(1);
@@ -243,7 +252,17 @@ impl State {
         self.later.push(Box::new(move || (shared.spawn)(Box::pin(task))));
     }
 
+    /// Tells what happens, behind the lock: who listens is the user's code.
+    fn trace(&mut self, event: &Event) {
+        let Some(event) = trace::wanted(event) else { return };
+        let conn = trace::conn_of(&event);
+        let round_trips = conn.and_then(|conn| Some(self.node.stats(conn)?.ready?.round_trips));
+        let span = conn.and_then(|conn| self.conns.get(&conn)).map(|conn| conn.span.clone());
+        self.later.push(Box::new(move || trace::tell(&event, span.as_ref(), || round_trips)));
+    }
+
     fn handle_event(&mut self, shared: &Arc<Shared>, event: Event) {
+        self.trace(&event);
         match event {
             Event::Opened { handler, request, stream, protocol, peer } => {
                 self.slots.insert(stream, Slot::default());
@@ -316,6 +335,7 @@ impl State {
     fn act(&mut self, shared: &Arc<Shared>, action: Action) {
         match action {
             Action::Dial { conn, address } => {
+                trace::dialing(conn, &address);
                 let (dial, abandoned) = async_channel::bounded(1);
                 self.dials.insert(conn, dial);
                 self.start(shared, tasks::dial(shared.clone(), conn, address, abandoned));
@@ -348,9 +368,10 @@ impl State {
     }
 
     /// A connection has a socket: its task begins.
-    pub(crate) fn add(&mut self, shared: &Arc<Shared>, conn: ConnId, socket: Async<std::net::TcpStream>) {
+    pub(crate) fn add(&mut self, shared: &Arc<Shared>, conn: ConnId, socket: Async<std::net::TcpStream>, span: Span) {
         let _ = socket.get_ref().set_nodelay(true);
-        self.conns.insert(conn, Conn::default());
-        self.start(shared, crate::link::run(shared.clone(), conn, socket));
+        let task = span.run(crate::link::run(shared.clone(), conn, socket));
+        self.conns.insert(conn, Conn { span, ..Conn::default() });
+        self.start(shared, task);
     }
 }

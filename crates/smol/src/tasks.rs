@@ -9,8 +9,12 @@ use std::{
 use async_channel::Receiver;
 use async_io::{Async, Timer};
 use futures_lite::future::or;
-use sanswarm::{ConnId, Multiaddr, Question, ResolveId, TransportError};
-use sanswarm_host::{lookup, multiaddr, secret, socket_addr, transport_error};
+use sanswarm::{ConnId, Multiaddr, Question, ResolveId, Role, TransportError};
+use sanswarm_host::{
+    lookup, multiaddr, secret, socket_addr,
+    trace::{self, Span},
+    transport_error,
+};
 
 use crate::node::Shared;
 
@@ -52,9 +56,14 @@ pub(crate) async fn dial(shared: Arc<Shared>, conn: ConnId, address: Multiaddr, 
     shared.call(|state, now| {
         state.dials.remove(&conn);
         match socket.and_then(|socket| Ok((socket, secret()?))) {
-            Ok((socket, secret)) if state.node.handle_dialed(now, conn, secret) => state.add(&shared, conn, socket),
+            Ok((socket, secret)) if state.node.handle_dialed(now, conn, secret) => {
+                state.add(&shared, conn, socket, Span::connection(conn, Role::Dialer, || Some(address.clone())));
+            }
             Ok(_) => {}
-            Err(cause) => state.node.handle_dial_failed(now, conn, cause),
+            Err(cause) => {
+                trace::dial_failed(conn, cause);
+                state.node.handle_dial_failed(now, conn, cause);
+            }
         }
     });
 }
@@ -82,10 +91,12 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: Async<TcpListener>, ru
             continue;
         };
         let Some((local, secret)) = socket.get_ref().local_addr().ok().zip(secret().ok()) else { continue };
-        shared.call(|state, now| {
-            if let Ok(conn) = state.node.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
-                state.add(&shared, conn, socket);
+        shared.call(|state, now| match state.node.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+            Ok(conn) => {
+                let span = Span::connection(conn, Role::Listener, || Some(multiaddr(remote)));
+                state.add(&shared, conn, socket, span);
             }
+            Err(denied) => trace::denied(&multiaddr(remote), denied),
         });
     }
 }

@@ -194,3 +194,35 @@ fn any_executor_will_do() {
         assert_eq!(got, [7; 100_000]);
     });
 }
+
+#[test]
+fn counters_of_a_session() {
+    run(|tasks| async move {
+        let (server, info) = server(&tasks).await;
+        let client = node(&tasks);
+        for _ in 0..3 {
+            let mut stream = client.open_stream(ECHO, info.clone()).await.unwrap();
+            stream.write_all(&[7; 1000]).await.unwrap();
+            stream.close().await.unwrap();
+            let mut back = Vec::new();
+            stream.read_to_end(&mut back).await.unwrap();
+            assert_eq!(back, [7; 1000]);
+        }
+        // What a link has not told yet is in it.
+        let of = |node: &Node| {
+            let counters = node.counters();
+            let entry = counters.protocol(&ECHO).unwrap();
+            [entry.opened, entry.accepted, entry.bytes_in, entry.bytes_out]
+        };
+        assert_eq!((of(&client), of(&server)), ([3, 0, 3000, 3000], [0, 3, 3000, 3000]));
+        let (ours, theirs) = (client.counters().connections, server.counters().connections);
+        assert_eq!((ours.established_outbound, ours.open, theirs.accepted, theirs.open), (1, 1, 1, 1));
+        client.shutdown(Duration::from_secs(5)).await;
+        while server.counters().connections.open > 0 {
+            Timer::after(Duration::from_millis(5)).await;
+        }
+        let theirs = server.counters();
+        assert_eq!((theirs.connections.ended.sum(), theirs.streams.open()), (1, 0));
+        server.shutdown(Duration::from_secs(5)).await;
+    });
+}

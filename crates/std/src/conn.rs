@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use sanswarm::{ConnId, Event, Hangup, Instant, Link, OpenId, RecvBuf, Refusal, SendBuf, StreamId, ToLink};
+use sanswarm_host::trace::{Log, Span};
 
 use crate::{
     LinkStats, Stream,
@@ -27,6 +28,7 @@ const UNTOLD_MAX: usize = 32;
 pub(crate) struct Conn {
     pub(crate) id: ConnId,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) span: Span,
     inner: Mutex<Inner>,
     /// The write thread waits here.
     due: Condvar,
@@ -94,13 +96,18 @@ pub(crate) struct Wait {
     pub(crate) writable: Condvar,
 }
 
-/// Streams that have come about under the lock and are handed over after it.
-pub(crate) type Fresh = Vec<(Stream, Option<OpenId>)>;
+/// What has come about under the lock and is handed over after it.
+#[derive(Default)]
+pub(crate) struct Fresh {
+    streams: Vec<(Stream, Option<OpenId>)>,
+    log: Log,
+}
 
 pub(crate) type Guard<'a> = MutexGuard<'a, Inner>;
 
 impl Conn {
     pub(crate) fn new(link: Link, socket: Arc<TcpStream>, shared: Arc<Shared>) -> Arc<Self> {
+        let span = Span::connection(link.id(), link.role(), || link.remote());
         let inner = Inner {
             send: SendBuf::default(),
             recv: Some(link.recv_buf()),
@@ -120,6 +127,7 @@ impl Conn {
         Arc::new(Self {
             id: inner.link.id(),
             shared,
+            span,
             inner: Mutex::new(inner),
             due: Condvar::new(),
             room: Condvar::new(),
@@ -173,12 +181,13 @@ impl Conn {
     }
 
     fn handle_event(self: &Arc<Self>, inner: &mut Inner, event: Event, fresh: &mut Fresh) {
+        fresh.log.note(&event);
         match event {
             Event::Opened { request, stream, protocol, peer, .. } => {
                 let slot = Slot::default();
                 let wait = slot.wait.clone();
                 inner.slots.insert(stream, slot);
-                fresh.push((Stream::new(self.clone(), stream, wait, protocol, peer), request));
+                fresh.streams.push((Stream::new(self.clone(), stream, wait, protocol, peer), request));
             }
             Event::OpenFailed { request, error } => self.shared.answer_open(request, error),
             Event::Readable { stream } | Event::Finished { stream } => {
@@ -203,7 +212,8 @@ impl Conn {
     /// Hands new streams to who asked for them, or to their handlers. Not under the lock: a stream that nobody takes is
     /// dropped, which takes the lock.
     pub(crate) fn hand_over(&self, fresh: &mut Fresh) {
-        for (stream, request) in fresh.drain(..) {
+        fresh.log.tell(&self.span);
+        for (stream, request) in fresh.streams.drain(..) {
             if let Some(request) = request {
                 self.shared.answer_stream(request, stream);
             } else if self.is_admitted() {
@@ -334,7 +344,7 @@ impl Conn {
 
     /// Ends the link without threads, or after them.
     pub(crate) fn end(self: &Arc<Self>) {
-        let mut fresh = Fresh::new();
+        let mut fresh = Fresh::default();
         let mut inner = self.lock();
         if let Some(recv) = &mut inner.recv {
             recv.set_eof();
@@ -351,6 +361,11 @@ impl Conn {
         self.shared.command(Command::Ended { conn: self.id, cut });
     }
 
+    /// How many it took until the connection was ready.
+    pub(crate) fn round_trips(&self) -> Option<u32> {
+        Some(self.lock().link.stats().ready?.round_trips)
+    }
+
     pub(crate) fn stats(&self) -> LinkStats {
         let inner = self.lock();
         let stats = inner.link.stats();
@@ -360,6 +375,12 @@ impl Conn {
             bytes_out: inner.send.total(),
             streams: stats.streams,
         }
+    }
+}
+
+impl Fresh {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.log.is_empty()
     }
 }
 

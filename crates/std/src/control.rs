@@ -26,7 +26,7 @@ use crate::{
     threads::Kind,
     write,
 };
-use sanswarm_host::{Scope, multiaddr, secret, socket_addr, transport_error};
+use sanswarm_host::{Scope, multiaddr, secret, socket_addr, trace, transport_error};
 
 /// How long goodbyes may take at the end of a node, whatever the time of one connection is.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -258,14 +258,18 @@ impl Steering {
                     self.start(link, socket);
                 }
             }
-            Err(cause) => self.control.handle_dial_failed(now, conn, cause),
+            Err(cause) => {
+                trace::dial_failed(conn, cause);
+                self.control.handle_dial_failed(now, conn, cause);
+            }
         }
     }
 
     fn accepted(&mut self, now: Instant, socket: TcpStream) {
         let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else { return };
-        if let Ok(link) = self.control.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
-            self.start(link, socket);
+        match self.control.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+            Ok(link) => self.start(link, socket),
+            Err(denied) => trace::denied(&multiaddr(remote), denied),
         }
     }
 
@@ -346,6 +350,8 @@ impl Steering {
     }
 
     fn handle_event(&mut self, event: &Event) {
+        let conn = trace::conn_of(event).and_then(|conn| self.conns.get(&conn));
+        trace::tell(event, conn.map(|conn| &conn.span), || conn?.round_trips());
         match event {
             Event::Dialed { request, conn, .. } => {
                 if let Some(reply) = self.connects.remove(request) {
@@ -404,6 +410,7 @@ impl Steering {
     }
 
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
+        trace::dialing(conn, &address);
         let (shared, time) = (self.shared.clone(), self.times.attempt);
         let run = move || {
             let result = dial::connect(&address, time);

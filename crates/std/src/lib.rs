@@ -66,9 +66,9 @@ pub use node::{HANDLERS_MAX, LinkStats, Node, new_config};
 pub use policy::Keep;
 pub use sanswarm as core;
 pub use sanswarm::{
-    Bytes, CloseRule, Config, ConnId, Denied, Event, Gate, IdentifyError, Info, Keypair, Known, Multiaddr, Open,
-    OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, ReadError, Refusal, SnapshotError,
-    Source, StreamId, Subject, TransportError, Visit, WriteError,
+    Bytes, CloseRule, Config, ConnId, Counters, Denied, Event, Gate, IdentifyError, Info, Keypair, Known, Multiaddr,
+    Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, ReadError, Refusal,
+    SnapshotError, Source, StreamId, Subject, TransportError, Visit, WriteError,
 };
 pub use sanswarm_host::{Handler, NameServers};
 pub use stream::Stream;

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, mpsc::RecvTimeoutError};
 
 use sanswarm::{
-    CloseReason, Config, ConnId, Control, IdentifyError, Info, Instant, Multiaddr, Open, OpenStreamError, PeerId,
-    PeerInfo, PingError, ProtocolName, Protocols,
+    CloseReason, Config, ConnId, Control, Counters, IdentifyError, Info, Instant, Multiaddr, Open, OpenStreamError,
+    PeerId, PeerInfo, PingError, ProtocolName, Protocols,
 };
 
 use crate::{
@@ -210,6 +210,12 @@ impl Node {
     /// Counts of the oldest connection of a peer. `None`: there is no connection.
     pub fn stats(&self, peer: PeerId) -> Option<LinkStats> {
         self.shared().ask(|reply| Command::Stats { peer, reply }).flatten()
+    }
+
+    /// What the node has done since its start, and what it has now. Connections tell within a second what their streams have
+    /// counted, and all when they end. `None`: the node has ended.
+    pub fn counters(&self) -> Option<Counters> {
+        self.call(|control, _| control.counters())
     }
 
     /// Closes all connections of a peer in good order, and returns how many without waiting for their end.

@@ -10,7 +10,7 @@ use crate::conn::{Conn, Fresh};
 
 /// Reads until the peer ends, or the socket breaks, or the connection is over.
 pub(crate) fn run(conn: &Arc<Conn>, socket: &TcpStream) {
-    let mut fresh = Fresh::new();
+    let mut fresh = Fresh::default();
     loop {
         let inner = conn.wait_room(conn.lock());
         if inner.stop {

@@ -192,7 +192,9 @@ impl Shared {
     pub(crate) fn serve(&self, stream: Stream) {
         let candidates = lock(&self.handlers).of(stream.protocol());
         if let Some(run) = candidates.choose(stream.protocol()) {
-            let _ = self.threads.spawn(Kind::Handler, "sanswarm-stream", self.handlers_max, move || run(stream));
+            let span = stream.span();
+            let handle = move || span.handle(|| run(stream));
+            let _ = self.threads.spawn(Kind::Handler, "sanswarm-stream", self.handlers_max, handle);
         }
     }
 

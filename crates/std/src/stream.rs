@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use sanswarm::{Instant, PeerId, ProtocolName, ReadError, Refusal, StreamId, WriteError};
+use sanswarm_host::trace::Span;
 
 use crate::conn::{Conn, Guard, Wait};
 
@@ -46,6 +47,11 @@ impl Stream {
     pub(crate) fn new(conn: Arc<Conn>, id: StreamId, wait: Arc<Wait>, protocol: ProtocolName, peer: PeerId) -> Self {
         let (read_timeout, write_timeout) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { handle: Arc::new(Handle { conn, id, wait, protocol, peer, read_timeout, write_timeout }) }
+    }
+
+    /// What its handler runs within.
+    pub(crate) fn span(&self) -> Span {
+        self.handle.conn.span.stream(self.handle.id, &self.handle.protocol)
     }
 
     /// What was agreed on; or, where payload may be written before the agreement, what was proposed.

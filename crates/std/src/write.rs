@@ -44,7 +44,7 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: Arc<TcpStream>) {
 
 /// Sends what is due until the link says that it is over.
 fn write(conn: &Arc<Conn>, socket: &TcpStream) {
-    let (mut out, mut fresh) = (Vec::new(), Fresh::new());
+    let (mut out, mut fresh) = (Vec::new(), Fresh::default());
     loop {
         let mut inner = conn.lock();
         conn.pump(&mut inner, &mut fresh);
@@ -97,7 +97,7 @@ fn send(conn: &Arc<Conn>, mut socket: &TcpStream, out: &[u8]) -> bool {
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    let mut fresh = Fresh::new();
+                    let mut fresh = Fresh::default();
                     let mut inner = conn.lock();
                     conn.pump(&mut inner, &mut fresh);
                     let is_over = inner.broken || inner.is_overdue();

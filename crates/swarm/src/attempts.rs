@@ -46,6 +46,7 @@ impl Swarm {
             failed => {
                 let failure = AttemptFailure::Resolve(failed.err().unwrap_or(TransportError::NotFound));
                 let elapsed = now.since(resolve.since);
+                self.counters.attempts.resolve += 1;
                 if failure.is_fault() {
                     self.backs_off(now, Resting::Address(resolve.peer, resolve.address.clone()));
                 }
@@ -304,6 +305,7 @@ impl Swarm {
         let Some(Untried { prospect, security, expected, .. }) = plan.untried.pop_front() else { return false };
         let (address, deadline) = (prospect.address, now + self.limits.attempt);
         self.pending_outbound += 1;
+        self.counters.attempts.begun += 1;
         self.counts.memory += PENDING_BYTES;
         let conn = self.conns.insert(Conn::Pending(Pending {
             role: Role::Dialer,

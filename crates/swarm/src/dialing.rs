@@ -27,11 +27,16 @@ impl Swarm {
         let named = || addrs.iter().take(self.limits.addresses_per_dial).find_map(|address| split_peer(address).1);
         let peer = peer.or_else(named);
         let deadline = now + self.limits.dial;
+        self.counters.dials.asked += 1;
         let dial = self.dials.insert(Dial { plan: None, deadline });
         if let Some(answer) = self.answer_at_once(now, DialId(dial), peer, addrs) {
             self.dials.remove(dial);
-            if let Event::Dialed { conn, .. } = answer {
-                self.handle_used(now, conn);
+            match answer {
+                Event::Dialed { conn, .. } => {
+                    self.counters.dials.reused += 1;
+                    self.handle_used(now, conn);
+                }
+                _ => self.counters.dials.refused += 1,
             }
             self.events.push_back(answer);
             return DialId(dial);
@@ -118,6 +123,7 @@ impl Swarm {
         let Some(plan) = self.end_plan(now, key, losers) else { return };
         for dial in plan.dials {
             self.forget_dial(dial);
+            self.counters.dials.succeeded += 1;
             self.events.push_back(Event::Dialed { dial: DialId(dial), conn, peer });
         }
     }
@@ -130,6 +136,7 @@ impl Swarm {
         }
         for dial in plan.dials {
             self.forget_dial(dial);
+            self.counters.dials.note(DialError::AllFailed);
             let (peer, attempts) = (plan.peer, plan.attempts.clone());
             self.events.push_back(Event::DialFailed {
                 dial: DialId(dial),
@@ -151,6 +158,7 @@ impl Swarm {
     pub(crate) fn end_dial(&mut self, now: Instant, dial: Key, cause: DialError) {
         let Some(key) = self.dials.get(dial).and_then(|dial| dial.plan) else { return };
         self.forget_dial(dial);
+        self.counters.dials.note(cause);
         let attempts = self.report(now, key);
         let Some(plan) = self.plans.get_mut(key) else { return };
         plan.dials.remove(&dial);
@@ -232,7 +240,7 @@ impl Swarm {
         }
         let Some(Conn::Pending(pending)) = self.conns.remove(key) else { return };
         self.timers.unset(pending.deadline, Timer::Ready(key));
-        self.count_pending_less(&pending);
+        self.count_pending_less(&pending, AttemptFailure::Abandoned);
         self.note_result(now, &pending, AttemptFailure::Abandoned);
         let conn = ConnId(key);
         let close = Action::Close { conn, reason: CloseReason::Abandoned };

@@ -11,8 +11,8 @@ use multiaddr::Multiaddr;
 use sanswarm_wire::{Deadline, Instant, Key, Role, Slab};
 
 use crate::{
-    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Denied, DialError, Event, Kind, Limits, Network,
-    Ranker, ResolveId, Security, Transport, TransportError,
+    Action, Attempt, AttemptFailure, CloseReason, ConnId, ConnInfo, Counters, Denied, DialError, Event, Kind, Limits,
+    Network, Ranker, ResolveId, Security, Transport, TransportError,
     admission::{Counts, PENDING_BYTES, READY_BYTES},
     backoff::{Backoffs, Resting},
     book::Book,
@@ -68,6 +68,7 @@ pub struct Swarm {
     pub(crate) established: usize,
     pub(crate) pending_inbound: usize,
     pub(crate) pending_outbound: usize,
+    pub(crate) counters: Counters,
     serial: u64,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) events: VecDeque<Event>,
@@ -127,6 +128,7 @@ impl Swarm {
             established: 0,
             pending_inbound: 0,
             pending_outbound: 0,
+            counters: Counters::default(),
             serial: 0,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -203,7 +205,8 @@ impl Swarm {
     ///
     /// [`Denied`]: a limit, which is named, a list or the gate is against it. The caller drops the socket.
     pub fn handle_accepted(&mut self, now: Instant, local: Multiaddr, remote: Multiaddr) -> Result<ConnId, Denied> {
-        self.check_accept(now, &local, &remote)?;
+        self.check_accept(now, &local, &remote).inspect_err(|denied| self.counters.denied.note(*denied))?;
+        self.counters.accepted += 1;
         self.counts.accepted(now, &remote, &self.limits);
         self.pending_inbound += 1;
         let deadline = now + self.limits.inbound_upgrade;
@@ -235,6 +238,7 @@ impl Swarm {
             _ => return Err(Denied::Unknown),
         };
         if let Err(denied) = self.admit(pending, peer) {
+            self.counters.denied.note(denied);
             self.actions.push_back(Action::Close { conn, reason: CloseReason::Denied(denied) });
             self.gone(now, conn, AttemptFailure::denied(denied, peer));
             return Err(denied);
@@ -252,6 +256,7 @@ impl Swarm {
             Role::Listener => self.pending_inbound -= 1,
         }
         self.established += 1;
+        self.counters.established(role);
         if role.is_dialer() {
             self.book.worked(now, peer, &address, &self.limits);
             self.backoffs.success(&Resting::Address(expected, address.clone()));
@@ -341,6 +346,11 @@ impl Swarm {
         }
     }
 
+    /// Whether a connection is dialing or upgrading.
+    pub fn is_pending(&self, conn: ConnId) -> bool {
+        matches!(self.conns.get(conn.0), Some(Conn::Pending(_)))
+    }
+
     /// Whether there is a ready connection to a peer.
     pub fn is_connected(&self, peer: &PeerId) -> bool {
         self.connections(peer).next().is_some()
@@ -360,6 +370,7 @@ impl Swarm {
             None => return,
             Some(Conn::Ready(Ready { info, key, idle_since, idle_timer, memory, closing, .. })) => {
                 self.established -= 1;
+                self.counters.closed += 1;
                 self.counts.memory -= memory as u64;
                 if !info.role.is_dialer() {
                     self.counts.inbound -= 1;
@@ -377,7 +388,7 @@ impl Swarm {
             }
             Some(Conn::Pending(pending)) => {
                 self.timers.unset(pending.deadline, Timer::Ready(conn.0));
-                self.count_pending_less(&pending);
+                self.count_pending_less(&pending, failure);
                 self.note_result(now, &pending, failure);
                 if let Some(key) = pending.plan {
                     self.leave_plan(key, conn);
@@ -396,7 +407,8 @@ impl Swarm {
     }
 
     /// A pending connection is none any more.
-    pub(crate) fn count_pending_less(&mut self, pending: &Pending) {
+    pub(crate) fn count_pending_less(&mut self, pending: &Pending, failure: AttemptFailure) {
+        self.counters.pending_gone(pending, failure);
         self.counts.memory -= PENDING_BYTES;
         match pending.role {
             Role::Dialer => self.pending_outbound -= 1,

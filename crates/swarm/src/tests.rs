@@ -1,6 +1,7 @@
 //! Scenarios in virtual time.
 
 mod book;
+mod counters;
 mod dialing;
 mod entry;
 mod lifetimes;
@@ -101,6 +102,21 @@ impl Swarm {
         }
         assert_eq!(of_peers, self.live);
         self.check_idle();
+        self.check_counters();
+    }
+
+    /// Everything that was begun has ended in one way, or is there.
+    fn check_counters(&self) {
+        let counters = self.counters();
+        let Counters { attempts, dials, .. } = counters;
+        let ended = attempts.succeeded + attempts.connect + attempts.upgrade + attempts.denied + attempts.abandoned;
+        assert_eq!(attempts.begun, ended + counters.pending_outbound);
+        assert_eq!(attempts.succeeded, counters.established_outbound);
+        let taken_in = counters.established_inbound + counters.accept_failed + counters.pending_inbound;
+        assert_eq!(counters.accepted, taken_in);
+        let established = counters.established_inbound + counters.established_outbound;
+        assert_eq!(established, counters.closed + counters.open);
+        assert_eq!((dials.pending(), counters.open), (self.dials.len() as u64, self.established as u64));
     }
 
     /// Those that may be trimmed are those that are idle and that nobody keeps or protects.

@@ -14,7 +14,7 @@ use sanswarm::{
     Action, CloseRule, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, PeerId,
     PingError, ResolveId, SigningError, TransportError,
 };
-use sanswarm_host::{QUESTIONS_MAX, Scope};
+use sanswarm_host::{QUESTIONS_MAX, Scope, trace};
 use tokio::{net::TcpStream, sync::mpsc};
 
 use crate::{
@@ -201,6 +201,7 @@ impl ControlTask {
     fn act(&mut self, action: Action) {
         match action {
             Action::Dial { conn, address } => {
+                trace::dialing(conn, &address);
                 let task = Task::spawn(sockets::dial(conn, address, self.tell.clone()));
                 self.dials.insert(conn, task);
             }
@@ -232,14 +233,18 @@ impl ControlTask {
                             self.start(link, socket);
                         }
                     }
-                    Err(cause) => self.control.handle_dial_failed(now, conn, cause),
+                    Err(cause) => {
+                        trace::dial_failed(conn, cause);
+                        self.control.handle_dial_failed(now, conn, cause);
+                    }
                 }
             }
             // What a listener had under way when the node began to end.
             Fact::Accepted { .. } | Fact::Listening { .. } if self.closing.is_some() => {}
             Fact::Accepted { socket, local, remote } => {
-                if let Ok(link) = self.control.handle_accepted(now, local, remote, random()) {
-                    self.start(link, socket);
+                match self.control.handle_accepted(now, local, remote.clone(), random()) {
+                    Ok(link) => self.start(link, socket),
+                    Err(denied) => trace::denied(&remote, denied),
                 }
             }
             Fact::Listening { wanted, bound } => {
@@ -280,12 +285,16 @@ impl ControlTask {
         let conn = link.id();
         let mut task = LinkTask::new(link, socket, self.shared.clone(), self.tell.clone());
         let shared = task.shared();
-        self.links.insert(conn, LinkEntry { shared, _task: Task::spawn(async move { task.run().await }) });
+        let task = Task::spawn(shared.clone().span.run(async move { task.run().await }));
+        self.links.insert(conn, LinkEntry { shared, _task: task });
     }
 
     // ---- events
 
     fn handle_event(&mut self, event: Event) {
+        let link = trace::conn_of(&event).and_then(|conn| self.links.get(&conn));
+        let round_trips = || Some(link?.shared.stats().ready?.round_trips);
+        trace::tell(&event, link.map(|link| &link.shared.span), round_trips);
         match &event {
             Event::Dialed { request, conn, .. } => {
                 if let Some(Pending::Conn(reply)) = self.shared.take_pending(*request) {

@@ -74,9 +74,9 @@ pub use node::{LinkStats, Node, config};
 pub use policy::Keep;
 pub use sanswarm as core;
 pub use sanswarm::{
-    Bytes, CloseReason, CloseRule, Config, ConnId, Denied, Event, Gate, Goodbye, IdentifyError, Info, Keypair, Known,
-    Multiaddr, Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker, SigningError,
-    SnapshotError, Source, StreamId, Subject, TransportError, Visit,
+    Bytes, CloseReason, CloseRule, Config, ConnId, Counters, Denied, Event, Gate, Goodbye, IdentifyError, Info,
+    Keypair, Known, Multiaddr, Open, OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, Ranker,
+    SigningError, SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
 pub use sanswarm_host::{Handler, NameServers};
 pub use stream::Stream;

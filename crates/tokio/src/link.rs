@@ -9,6 +9,7 @@ use core::{
 use std::{io, sync::Arc};
 
 use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl};
+use sanswarm_host::trace::Log;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
     net::TcpStream,
@@ -66,6 +67,7 @@ struct Todo {
     opened: Vec<(Stream, Option<OpenId>)>,
     failed: Vec<(OpenId, OpenStreamError)>,
     messages: Vec<ToControl>,
+    log: Log,
 }
 
 impl Todo {
@@ -217,6 +219,8 @@ impl LinkTask {
             if self.take_events(now, state) {
                 quiet = 0;
                 if may_pause && self.todo.is_for_streams() {
+                    // An agreement goes before all that a handler does, who may reset the stream at once.
+                    state.link.poll_transmit(now, &mut state.send);
                     return true;
                 }
             }
@@ -249,7 +253,8 @@ impl LinkTask {
     }
 
     fn handle_event(&mut self, state: &mut LinkState, event: Event) {
-        let Todo { wakers, .. } = &mut self.todo;
+        let Todo { wakers, log, .. } = &mut self.todo;
+        log.note(&event);
         match event {
             Event::Opened { request, stream, protocol, peer, .. } => {
                 state.slots.insert(stream, Slot::default());
@@ -278,6 +283,7 @@ impl LinkTask {
 
     /// Tells everyone what the turn has brought. Returns whether there still is a node.
     async fn tell(&mut self) -> bool {
+        self.todo.log.tell(&self.shared.span);
         for waker in self.todo.wakers.drain(..) {
             waker.wake();
         }

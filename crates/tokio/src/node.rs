@@ -4,8 +4,8 @@ use core::{fmt, time::Duration};
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    Config, ConnId, Control, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open, OpenStreamError, PeerId,
-    PeerInfo, PingError, ProtocolName, Protocols, SigningError,
+    Config, ConnId, Control, Counters, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open, OpenStreamError,
+    PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -240,6 +240,12 @@ impl Node {
     /// Counts of the oldest connection of a peer. `None` if there is none.
     pub async fn stats(&self, peer: PeerId) -> Option<LinkStats> {
         self.ask(|reply| Command::Stats { peer, reply }).await.flatten()
+    }
+
+    /// What the node has done since its start, and what it has now. Connections tell within a second what their streams have
+    /// counted, and all when they end. `None`: the node has ended.
+    pub async fn counters(&self) -> Option<Counters> {
+        self.call(|control, _| control.counters()).await
     }
 
     /// Closes all connections of a peer in good order and returns how many. It does not wait for their end, which

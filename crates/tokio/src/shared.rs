@@ -12,7 +12,7 @@ use std::{
 
 use sanswarm::{Link, OpenId, Refusal, SendBuf, StreamId, ToLink};
 
-use sanswarm_host::Handlers;
+use sanswarm_host::{Handlers, trace::Span};
 
 use crate::{
     LinkStats, Stream,
@@ -55,7 +55,8 @@ impl NodeShared {
         let candidates = lock(&self.handlers).of(stream.protocol());
         if let Some(run) = candidates.choose(stream.protocol()) {
             // The call is in the task too: it is the user's code.
-            tokio::spawn(async move { run(stream).await });
+            let span = stream.span();
+            tokio::spawn(span.handle_async(async move { run(stream).await }));
         }
     }
 }
@@ -69,6 +70,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct LinkShared {
     pub(crate) clock: Clock,
     state: Handover<LinkState>,
+    pub(crate) span: Span,
     is_admitted: AtomicBool,
 }
 
@@ -100,6 +102,7 @@ pub(crate) struct Slot {
 
 impl LinkShared {
     pub(crate) fn new(clock: Clock, link: Link) -> Self {
+        let span = Span::connection(link.id(), link.role(), || link.remote());
         let state = LinkState {
             link,
             send: SendBuf::default(),
@@ -111,7 +114,7 @@ impl LinkShared {
             turns: 0,
             has_buffers: false,
         };
-        Self { clock, state: Handover::new(state), is_admitted: AtomicBool::new(false) }
+        Self { clock, state: Handover::new(state), span, is_admitted: AtomicBool::new(false) }
     }
 
     /// Whether the control has let the connection in. Until then its streams are not for the handlers.

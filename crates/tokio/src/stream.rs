@@ -9,6 +9,7 @@ use std::{io, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use sanswarm::{PeerId, ProtocolName, ReadError, StreamId, WriteError};
+use sanswarm_host::trace::Span;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
@@ -61,6 +62,11 @@ impl Stream {
     /// What was agreed on. If the peer had said before that it speaks it, the agreement may be yet to come.
     pub fn protocol(&self) -> &ProtocolName {
         &self.protocol
+    }
+
+    /// What its handler runs within.
+    pub(crate) fn span(&self) -> Span {
+        self.link.span.stream(self.id, &self.protocol)
     }
 
     /// Ends the stream at once in both directions. What is unread or unsent is lost.

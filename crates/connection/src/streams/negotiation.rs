@@ -77,6 +77,13 @@ impl Streams {
     fn agreed(&mut self, id: StreamId, protocol: ProtocolName, events: &mut Events) {
         let Some(stream) = self.table.get_mut(id) else { return };
         let State::Negotiating(negotiation) = core::mem::replace(&mut stream.state, State::Open(None)) else { return };
+        // Each name that was proposed has cost one, unless payload did not wait for the answer.
+        let is_lazy = negotiation.negotiator.lazy().is_some();
+        let round_trips = if is_lazy { 0 } else { negotiation.negotiator.offered().len() as u32 };
+        self.tally.agreed(stream.direction, round_trips);
+        if let Some(label) = stream.label {
+            self.tally.labelled(label, stream.direction, stream.inbox.len());
+        }
         if negotiation.negotiator.is_due() {
             stream.state = State::Open(Some(negotiation));
         }

@@ -7,7 +7,7 @@ use sanswarm_wire::{Deadline, Instant, Role};
 
 use super::{Conn, Control, Upgrade, within::merge};
 use crate::{
-    Action, CloseReason, Event, Link, OpenStreamError, ToControl, ToLink,
+    Action, CloseReason, Event, Link, OpenStreamError, PingError, ToControl, ToLink,
     link::Setup,
     message::{ToControlKind, ToLinkKind},
 };
@@ -74,6 +74,7 @@ impl Control {
         self.seed = self.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         let setup = Setup {
             handlers: self.handlers.clone(),
+            labels: self.labels.clone(),
             gate: self.gate.clone(),
             info: self.infos.of(&conn.address),
             observed: conn.address.to_vec().into(),
@@ -111,7 +112,8 @@ impl Control {
     /// A message from a link.
     pub fn handle_control(&mut self, now: Instant, id: ConnId, message: ToControl) {
         match message.0 {
-            ToControlKind::Ready { peer, security, muxer } => {
+            ToControlKind::Ready { peer, security, muxer, round_trips } => {
+                self.tally.round_trips.note(round_trips);
                 if let Some(conn) = self.conns.get_mut(&id) {
                     conn.ready = Some((peer, security, muxer));
                 }
@@ -136,11 +138,17 @@ impl Control {
                 self.events.push_back(Event::PeerChanged { peer, conn: id, info: *info });
             }
             ToControlKind::Pong(result) => {
+                match &result {
+                    Ok(rtt) => self.tally.pings.answered(*rtt),
+                    Err(PingError::Busy | PingError::Closed) => {}
+                    Err(_) => self.tally.pings.failed += 1,
+                }
                 let Some(peer) = self.peer_of(id) else { return };
                 self.events.push_back(Event::Ping { peer, conn: id, result });
             }
             ToControlKind::Streams(streams) => self.swarm.handle_streams(now, id, streams),
             ToControlKind::Memory(bytes) => self.swarm.handle_memory(id, bytes),
+            ToControlKind::Counters(counters) => return self.tally.add(&counters),
             ToControlKind::Closed(result) => self.closed(now, id, result),
         }
         self.drain_swarm();

@@ -31,9 +31,13 @@ impl Control {
 
     pub(super) fn closed(&mut self, now: Instant, id: ConnId, result: Result<CloseReason, connection::Error>) {
         let Some(conn) = self.conns.remove(&id) else { return };
+        if let (true, Err(error)) = (self.swarm.is_pending(id), &result) {
+            self.tally.failed(conn.accepted, error.stage());
+        }
         match (self.swarm.connection(id).is_some(), result) {
             (true, reason) => {
                 let (peer, rule) = (self.peer_of(id), self.swarm.closing(id));
+                self.tally.ended.note(rule, &reason);
                 self.swarm.handle_closed(now, id);
                 if let Some(peer) = peer {
                     if !self.swarm.is_connected(&peer) {
@@ -128,7 +132,8 @@ impl Control {
             self.events.push_back(Event::Dialed { request, conn, peer });
         }
         if let Some(protocols) = protocols {
-            self.to_links.push_back((conn, ToLink(ToLinkKind::Open { request, protocols, how })));
+            let labels = self.labels.clone();
+            self.to_links.push_back((conn, ToLink(ToLinkKind::Open { request, protocols, how, labels })));
         }
     }
 
@@ -182,7 +187,8 @@ impl Control {
         for (id, conn) in &self.conns {
             if conn.has_link {
                 let (handlers, info) = (self.handlers.clone(), self.infos.of(&conn.address));
-                self.to_links.push_back((*id, ToLink(ToLinkKind::Handlers { handlers, info })));
+                let labels = self.labels.clone();
+                self.to_links.push_back((*id, ToLink(ToLinkKind::Handlers { handlers, labels, info })));
             }
         }
     }

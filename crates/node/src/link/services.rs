@@ -24,7 +24,9 @@ impl Link {
         // Lazy: their first message says nothing that could be read as a proposal, and mostly there is none.
         let is_reader = matches!(service.kind, Kind::Listen { .. });
         let how = if is_reader { connection::Open::Lazy } else { connection::Open::Wait };
+        let label = self.setup.labels.get(&name);
         let id = self.conn.open(now, Arc::new([name]), how).ok()?;
+        self.conn.set_label(id, label);
         self.services.insert(id, Box::new(service));
         Some(id)
     }

@@ -29,7 +29,8 @@ impl Link {
         match event {
             connection::Event::Ready { peer, security, muxer } => {
                 self.peer = Some(peer);
-                self.tell(ToControlKind::Ready { peer, security, muxer });
+                let round_trips = self.conn.stats().ready.map_or(0, |mark| mark.round_trips);
+                self.tell(ToControlKind::Ready { peer, security, muxer, round_trips });
                 self.identify_until = Some(now + self.setup.identify_timeout);
                 self.next_ping = self.setup.ping_interval.map(|interval| now + interval);
                 let (name, service) = Service::identify();
@@ -79,7 +80,12 @@ impl Link {
             return self.events.push_back(Event::OpenFailed { request, error });
         }
         let (names, how) = self.choose(protocols, how);
-        match self.conn.open(now, names.clone(), how) {
+        let opened = self.conn.open(now, names.clone(), how);
+        if let (Ok(id), [name]) = (opened, &names[..]) {
+            // Its payload may go before the agreement.
+            self.conn.set_label(id, self.setup.labels.get(name));
+        }
+        match opened {
             Ok(id) if how == connection::Open::Lazy && names.len() == 1 && self.peer.is_some() => {
                 self.early.insert(id);
                 self.tell_opened(id, Some(request), names[0].clone(), None);
@@ -120,6 +126,9 @@ impl Link {
     }
 
     fn opened(&mut self, now: Instant, id: connection::StreamId, protocol: ProtocolName, direction: Direction) {
+        if self.conn.label(id).is_none() {
+            self.conn.set_label(id, self.setup.labels.get(&protocol));
+        }
         if direction == Direction::Outbound {
             if self.services.contains_key(&id) {
                 self.service_opened(now, id);

@@ -30,6 +30,8 @@ pub(super) struct Usage {
     steps: usize,
     /// When it is told that there are fewer.
     pub(super) less_at: Option<Instant>,
+    /// When the control is told what was counted.
+    pub(super) count_at: Option<Instant>,
     /// Bytes that wait to be sent.
     pub(super) unsent: usize,
 }
@@ -51,6 +53,24 @@ impl Link {
         // Those that only we use, for pings and identify, are no use of the application's.
         self.tell_streams(now, stats.streams.saturating_sub(self.services.len()));
         self.tell_memory(now, stats.unread + stats.streams * STREAM_BYTES + self.usage.unsent);
+    }
+
+    /// Sees to it that the control hears within a second what was counted, or at once if there is something to be told.
+    pub(super) fn count(&mut self, now: Instant) {
+        if self.conn.counters().is_none() {
+            return;
+        }
+        let at = *self.usage.count_at.get_or_insert(now + REST);
+        if at <= now || !self.to_control.is_empty() {
+            self.tell_counters();
+        }
+    }
+
+    pub(super) fn tell_counters(&mut self) {
+        self.usage.count_at = None;
+        if let Some(counters) = self.conn.take_counters() {
+            self.tell(ToControlKind::Counters(counters));
+        }
     }
 
     fn tell_streams(&mut self, now: Instant, streams: usize) {

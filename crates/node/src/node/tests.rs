@@ -58,3 +58,55 @@ fn a_set_handler_reaches_all_connections() {
     assert_eq!(node.poll_event(NOW), None);
     assert!(conns.iter().all(|conn| node.links.contains_key(conn)));
 }
+
+/// Carries bytes between two nodes until they rest.
+fn carry(now: Instant, ends: &mut [(Node, ConnId); 2]) {
+    loop {
+        let mut moved = 0;
+        for i in 0..2 {
+            while ends[i].0.poll_event(now).is_some() {}
+            let bytes = ends[i].0.ready(ends[i].1).to_vec();
+            let conn = ends[i].1;
+            ends[i].0.sent(conn, bytes.len());
+            let conn = ends[1 - i].1;
+            assert_eq!(ends[1 - i].0.handle_input(conn, &bytes), bytes.len());
+            moved += bytes.len();
+        }
+        if moved == 0 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_control_hears_within_a_second_what_its_links_have_counted() {
+    let at = |millis: u64| Instant::from_micros(millis * 1000);
+    let address: Multiaddr = "/ip4/127.0.0.1/tcp/4001".parse().unwrap();
+    let mut nodes = [1, 2].map(|seed| {
+        let mut config = Config::new(Keypair::ed25519_from_bytes([seed; 32]).unwrap(), [seed; 32]);
+        config.ping_interval = None;
+        Node::new(config).unwrap()
+    });
+    let id = nodes[1].id();
+    nodes[0].connect(NOW, crate::PeerInfo { id, addrs: vec![address.clone()] });
+    let Some(crate::Action::Dial { conn, .. }) = nodes[0].poll_action() else { panic!() };
+    assert!(nodes[0].handle_dialed(NOW, conn, [3; 32]));
+    let theirs = nodes[1].handle_accepted(NOW, address.clone(), address, [4; 32]).unwrap();
+    let [a, b] = nodes;
+    let mut ends = [(a, conn), (b, theirs)];
+    carry(NOW, &mut ends);
+    let all = ends[0].0.counters();
+    assert_eq!((all.streams.opened, all.streams.accepted, all.streams.finished), (1, 1, 2), "identify, both ways");
+    let untold = |ends: &[(Node, ConnId); 2]| ends[0].0.links[&ends[0].1].link.counters();
+    for millis in [0, 999, 1000] {
+        ends[0].0.handle_timeout(at(millis));
+        carry(at(millis), &mut ends);
+        if let Some(untold) = untold(&ends) {
+            let mut sum = ends[0].0.control.counters();
+            assert_ne!(sum, all);
+            sum.add(&untold);
+            assert_eq!(sum, all);
+        }
+    }
+    assert_eq!((untold(&ends), ends[0].0.control.counters()), (None, all), "a second is over");
+}
