@@ -1,10 +1,13 @@
 //! The command line as a value.
 
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
-use sanswarm::{Muxer, Security};
+use sanswarm::{Multiaddr, Muxer, Security, multiaddr::Protocol};
 
 use crate::{failure::Usage, metrics, sim};
 
@@ -84,6 +87,14 @@ impl Verb {
     }
 }
 
+/// What is used for the TLS below a WebSocket, in PEM or DER.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) roots: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
 /// Who says first that nothing more comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum HalfClose {
@@ -94,12 +105,43 @@ pub(crate) enum HalfClose {
     Late,
 }
 
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Transport {
+    #[default]
+    Tcp,
+    WebSocket,
+    SecureWebSocket,
+}
+
+impl Transport {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::WebSocket => "ws",
+            Self::SecureWebSocket => "wss",
+        }
+    }
+
+    /// An address to listen on.
+    pub(crate) fn address(self, ip: IpAddr, port: u16) -> Multiaddr {
+        let address = Multiaddr::from(ip).with(Protocol::Tcp(port));
+        match self {
+            Self::Tcp => address,
+            Self::WebSocket => address.with(Protocol::Ws("/".into())),
+            Self::SecureWebSocket => address.with(Protocol::Tls).with(Protocol::Ws("/".into())),
+        }
+    }
+}
+
 /// The options of a verb. All dialing verbs take all of them, so that a script can pass what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) address: Option<String>,
     /// Further addresses of the same peer.
     pub(crate) more: Vec<String>,
+    /// What to listen on. A dialer's address says it by itself.
+    pub(crate) transport: Transport,
     /// To listen on; 0 is any.
     pub(crate) port: u16,
     pub(crate) timeout: Option<Duration>,
@@ -122,6 +164,7 @@ pub(crate) struct Options {
     /// The same.
     pub(crate) muxers: Option<Vec<Muxer>>,
     pub(crate) key: Option<PathBuf>,
+    pub(crate) tls: TlsFiles,
     pub(crate) count: Option<u32>,
     /// At once, of a listener or of a crowd.
     pub(crate) connections: Option<usize>,
@@ -136,7 +179,7 @@ pub(crate) struct Options {
 const SECURITY: (&[&str], &[&str]) = (&["noise", "tls", "plaintext"], &[]);
 const MUXERS: (&[&str], &[&str]) = (&["yamux", "mplex"], &[]);
 const TRANSPORTS: (&[&str], &[&str]) =
-    (&["tcp"], &["ws", "wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
+    (&["tcp", "ws", "wss"], &["quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
 
 /// Streams at once, at most: the connection's own limit.
 const STREAMS_MAX: u64 = 1000;
@@ -191,12 +234,15 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "verbose" => options.verbose = true,
         "security" => options.security = Some(security(&parser.value()?.string()?)?),
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
-        "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
+        "transport" => options.transport = transport(&parser.value()?.string()?)?,
         "port" => options.port = parser.value()?.parse()?,
         "timeout" => options.timeout = Some(seconds("--timeout", &parser.value()?.string()?)?),
         "streams" => options.streams = Some(streams(&parser.value()?.string()?)?),
         "bytes" => options.bytes = Some(bytes("--bytes", &parser.value()?.string()?)?),
         "half-close" => options.half_close = half_close(&parser.value()?.string()?)?,
+        "tls-roots" => options.tls.roots = Some(parser.value()?.into()),
+        "tls-certificate" => options.tls.certificate = Some(parser.value()?.into()),
+        "tls-key" => options.tls.key = Some(parser.value()?.into()),
         "key" => options.key = Some(parser.value()?.into()),
         "count" if verb == Some(Verb::Ping) => options.count = Some(count("--count", &parser.value()?.string()?)?),
         "perf" if verb == Some(Verb::Listen) => options.perf = true,
@@ -236,6 +282,16 @@ fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) ->
         });
     }
     Ok(())
+}
+
+/// The first of a comma list.
+fn transport(list: &str) -> Result<Transport, Usage> {
+    check("--transport", list, TRANSPORTS)?;
+    Ok(match list.split(',').next() {
+        Some("ws") => Transport::WebSocket,
+        Some("wss") => Transport::SecureWebSocket,
+        _ => Transport::Tcp,
+    })
 }
 
 /// Each security protocol of a comma list once.
@@ -341,11 +397,13 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp --port 7 \
-                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v";
+        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp,ws --port 7 \
+                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v \
+                   --tls-roots r --tls-certificate c --tls-key k";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
             more: Vec::new(),
+            transport: Transport::Tcp,
             port: 7,
             timeout: Some(Duration::from_millis(1500)),
             streams: Some(20),
@@ -359,6 +417,7 @@ mod tests {
             security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
+            tls: TlsFiles { roots: Some("r".into()), certificate: Some("c".into()), key: Some("k".into()) },
             count: None,
             connections: None,
             rate: None,
@@ -378,6 +437,7 @@ mod tests {
         assert!(options("listen --perf").perf);
         assert_eq!(options("listen --metrics [::1]:0").metrics, Some("[::1]:0".parse().unwrap()));
         assert_eq!(options("listen").address, None);
+        assert_eq!(options("listen --transport ws").transport, Transport::WebSocket);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
         let all = [Security::Tls, Security::Plaintext, Security::Noise];
         assert_eq!(options("listen --security tls,plaintext,noise,tls").security, Some(all.to_vec()));
@@ -457,7 +517,7 @@ mod tests {
 
     #[test]
     fn what_libp2p_has_and_we_have_not_is_not_supported() {
-        let args = ["--transport ws", "--transport tcp,quic"];
+        let args = ["--transport quic", "--transport tcp,webrtc"];
         for args in args {
             assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
         }

@@ -55,7 +55,10 @@ macro_rules! common {
     () => {
         "  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
-  --transport LIST     tcp
+  --transport LIST     tcp, ws, wss: what to listen on, where no address says it; of a list the first
+  --tls-roots FILE     the certificates trusted below /wss, in PEM or DER (default: those of the web)
+  --tls-certificate FILE, --tls-key FILE
+                       what to listen with on /wss, in PEM or DER
   --key FILE           the identity; made, readable by its owner only, if FILE is missing
                        (default: a new one each time)
   --json               one JSON object a line on stdout
@@ -112,7 +115,7 @@ SIGINT and SIGTERM end it in good order, with status 0.
     common!(),
     "
 
-JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address, {\"metrics\":\"http://...\"}; with -v further objects with an \"event\".
+JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address, {\"metrics\":\"http://...\"}; with -v others with an \"event\".
 
 example:
   sanswarm listen /ip4/127.0.0.1/tcp/4001 --key node.key"
@@ -252,6 +255,7 @@ all came and stayed. Ends at once if the system does not allow as many descripto
   --timeout S          how long each handshake may take, in seconds (default 15)
   --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
+  --tls-roots FILE     the certificates trusted below /wss, in PEM or DER (default: those of the web)
   --json               one JSON object a line on stdout
   -h, --help           this text
 
@@ -270,7 +274,7 @@ usage: sanswarm interop [options]
 What to do is in the environment: in upper case for libp2p/unified-testing, in lower case for libp2p/test-plans.
 
   IS_DIALER          is_dialer             true or false
-  TRANSPORT          transport             tcp
+  TRANSPORT          transport             tcp or ws
   SECURE_CHANNEL     security              noise or tls
   MUXER              muxer                 yamux or mplex
   REDIS_ADDR         redis_addr            host and port; in lower case redis:6379 if it is not set

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 use std::io;
 
-use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
+use sanswarm::{Event, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
         Some(text) => session::address(text)?,
-        None => Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port)),
+        None => options.transport.address(Ipv4Addr::LOCALHOST.into(), options.port),
     };
     limit(options)?;
     let metrics = match options.metrics {

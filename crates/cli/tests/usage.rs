@@ -46,7 +46,7 @@ fn wrong_usage_is_status_2_and_one_line() {
 
 #[test]
 fn what_is_not_there_is_status_2_and_says_so() {
-    for (option, value) in [("--transport", "ws"), ("--transport", "tcp,quic")] {
+    for (option, value) in [("--transport", "quic"), ("--transport", "tcp,quic")] {
         let line = fails(&["listen", option, value], 2);
         assert!(line.contains("not supported: "), "{line}");
     }
@@ -57,7 +57,7 @@ fn what_is_not_there_is_status_2_and_says_so() {
 
 #[test]
 fn wrong_usage_is_told_in_json_too() {
-    let output = sanswarm(&["listen", "--transport", "ws", "--json"]);
+    let output = sanswarm(&["listen", "--transport", "quic", "--json"]);
     let told = objects(&texts(&output).0);
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["ok"], &told[0]["code"]), (&false.into(), &"not-supported".into()));

@@ -15,7 +15,7 @@ use sanswarm::{
     PingError, ResolveId, SigningError, TransportError,
 };
 use sanswarm_host::{QUESTIONS_MAX, Scope, trace};
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::sync::mpsc;
 
 use crate::{
     ListenError, NameServers,
@@ -27,6 +27,7 @@ use crate::{
     names::Resolver,
     node::random,
     shared::{LinkShared, NodeShared, lock},
+    socket::{self, Kit, Socket},
     sockets,
     time::Timer,
     waiting::Waiting,
@@ -47,6 +48,7 @@ pub(crate) struct ControlTask {
     commands: mpsc::UnboundedReceiver<Command>,
     facts: mpsc::Receiver<Fact>,
     resolver: Resolver,
+    kit: Kit,
     /// For the tasks that are started.
     tell: mpsc::Sender<Fact>,
     timer: Timer,
@@ -93,6 +95,7 @@ impl ControlTask {
     pub(crate) fn new(
         config: Config,
         servers: NameServers,
+        kit: Kit,
         shared: Arc<NodeShared>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, SigningError> {
@@ -101,9 +104,11 @@ impl ControlTask {
         let goodbye = config.connection.close_timeout.min(GOODBYE) + SLACK;
         let mut control = Control::new(config)?;
         control.set_resolves(true);
+        socket::transports().for_each(|transport| control.add_transport(transport));
         Ok(Self {
             control,
             resolver,
+            kit,
             goodbye,
             commands,
             facts,
@@ -202,7 +207,7 @@ impl ControlTask {
         match action {
             Action::Dial { conn, address } => {
                 trace::dialing(conn, &address);
-                let task = Task::spawn(sockets::dial(conn, address, self.tell.clone()));
+                let task = Task::spawn(sockets::dial(conn, address, self.kit.clone(), self.tell.clone()));
                 self.dials.insert(conn, task);
             }
             Action::Abandon { conn } | Action::Close { conn } => drop(self.dials.remove(&conn)),
@@ -215,7 +220,7 @@ impl ControlTask {
                     self.control.handle_resolved(now, resolve, Err(TransportError::NameService));
                 }
             }
-            Action::Listen { address } => self.listeners.start(address, self.tell.clone()),
+            Action::Listen { address } => self.listeners.start(address, self.kit.clone(), self.tell.clone()),
             Action::Unlisten { address } => self.listeners.stop(&address, self.tell.clone()),
             _ => {}
         }
@@ -281,7 +286,7 @@ impl ControlTask {
         }
     }
 
-    fn start(&mut self, link: Link, socket: TcpStream) {
+    fn start(&mut self, link: Link, socket: Socket) {
         let conn = link.id();
         let mut task = LinkTask::new(link, socket, self.shared.clone(), self.tell.clone());
         let shared = task.shared();

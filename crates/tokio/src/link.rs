@@ -12,7 +12,6 @@ use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStrea
 use sanswarm_host::trace::Log;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
-    net::TcpStream,
     sync::mpsc::{Sender, error::TrySendError},
 };
 
@@ -20,6 +19,7 @@ use crate::{
     Stream,
     facts::Fact,
     shared::{LinkShared, LinkState, NodeShared, Slot},
+    socket::Socket,
     time::Timer,
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct LinkTask {
     conn: ConnId,
     shared: Arc<LinkShared>,
     node: Arc<NodeShared>,
-    socket: TcpStream,
+    socket: Socket,
     recv: RecvBuf,
     /// What goes out now, taken from the machine's buffer whole, so that streams can be written to meanwhile.
     out: Vec<u8>,
@@ -85,7 +85,7 @@ impl Todo {
 }
 
 impl LinkTask {
-    pub(crate) fn new(link: Link, socket: TcpStream, node: Arc<NodeShared>, facts: Sender<Fact>) -> Self {
+    pub(crate) fn new(link: Link, socket: Socket, node: Arc<NodeShared>, facts: Sender<Fact>) -> Self {
         Self {
             conn: link.id(),
             timer: Timer::new(node.clock),
@@ -201,6 +201,7 @@ impl LinkTask {
                 state.link.shrink();
                 state.orders.shrink_to_fit();
                 self.todo.release();
+                self.socket.release();
                 if self.out.is_empty() {
                     self.out = Vec::new();
                 }
@@ -309,7 +310,7 @@ impl LinkTask {
 
     async fn shut(&mut self) {
         if !core::mem::replace(&mut self.is_shut, true) {
-            // Of a TCP socket this never waits. If it fails the socket is broken, which reading will show.
+            // This never waits. If it fails the socket is broken, which reading will show.
             let _ = poll_fn(|cx| Pin::new(&mut self.socket).poll_shutdown(cx)).await;
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     error::SHUT_DOWN,
     facts::{Command, Ticket},
     shared::{NodeShared, Run, lock},
+    socket::Kit,
 };
 use sanswarm_host::{Scope, identity, secret, unix_seconds};
 
@@ -85,11 +86,28 @@ impl Node {
     ///
     /// # Panics
     /// As [`new`](Self::new).
-    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, SigningError> {
+    pub fn with_name_servers(config: Config, servers: NameServers) -> Result<Self, SigningError> {
+        Self::start(config, servers, Kit::default())
+    }
+
+    /// Starts a node with something else for the TLS below its WebSockets than [`WebTls::new`](crate::WebTls::new): a
+    /// certificate, which a listener of `/wss` needs, or other roots.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[cfg(feature = "wss")]
+    pub fn with_tls(config: Config, servers: NameServers, tls: crate::WebTls) -> Result<Self, SigningError> {
+        Self::start(config, servers, Kit { tls })
+    }
+
+    fn start(mut config: Config, servers: NameServers, kit: Kit) -> Result<Self, SigningError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let shared = Arc::new(NodeShared::new());
         let (commands, orders) = mpsc::unbounded_channel();
-        let control = ControlTask::new(config, servers, shared.clone(), orders)?;
+        let control = ControlTask::new(config, servers, kit, shared.clone(), orders)?;
         let id = control.id();
         tokio::spawn(control.run());
         Ok(Self { id, commands, shared })

@@ -1,12 +1,17 @@
 //! One of the crowd: a node with an identity of its own, and its one connection, driven by a task.
 
-use core::{future::pending, time::Duration};
-use std::io;
+use core::{
+    future::{pending, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+use std::io::ErrorKind;
 
 use sanswarm::{Action, ConnId, Event, Instant, Multiaddr, Node, OpenStreamError, PeerInfo};
+use sanswarm_tokio::Socket;
 use tokio::{
-    io::Interest,
-    net::TcpStream,
+    io::{AsyncReadExt, AsyncWrite},
     sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, watch},
     time,
 };
@@ -32,11 +37,9 @@ pub(crate) struct Visitor {
     node: Node,
     peer: PeerInfo,
     start: time::Instant,
-    socket: Option<(ConnId, TcpStream)>,
+    socket: Option<(ConnId, Socket)>,
     /// What is to be dialled next.
     dial: Option<(ConnId, Multiaddr)>,
-    /// The socket took no more.
-    is_full: bool,
     /// It is connected, and no ping is under way.
     may_ping: bool,
     is_leaving: bool,
@@ -54,7 +57,6 @@ impl Visitor {
             start: time::Instant::now(),
             socket: None,
             dial: None,
-            is_full: false,
             may_ping: false,
             is_leaving: false,
             is_over: false,
@@ -81,7 +83,7 @@ impl Visitor {
             }
             let deadline = self.node.poll_timeout().map(|deadline| self.start + deadline.at.since(Instant::ZERO));
             tokio::select! {
-                () = readiness(self.socket.as_ref(), &self.node, self.is_full) => self.read(),
+                () = poll_fn(|cx| poll_socket(self.socket.as_mut(), &mut self.node, cx)) => {}
                 () = until(deadline) => {}
                 () = until(next_ping) => {
                     self.node.ping(&self.peer.id);
@@ -116,7 +118,6 @@ impl Visitor {
 
     /// Does all that is to be done now.
     fn turn(&mut self) {
-        self.is_full = false;
         let now = self.now();
         self.node.handle_timeout(now);
         loop {
@@ -126,8 +127,7 @@ impl Visitor {
             while let Some(action) = self.node.poll_action() {
                 self.act(action);
             }
-            while self.node.poll_transmit().is_some() {} // There is one connection.
-            if !self.write() {
+            if self.node.poll_transmit().is_none() {
                 return;
             }
         }
@@ -173,52 +173,39 @@ impl Visitor {
         };
         let _ = self.told.send(told);
     }
+}
 
-    fn read(&mut self) {
-        let Some((conn, socket)) = &self.socket else { return };
-        let Some(recv) = self.node.recv_buf(*conn).filter(|recv| recv.wants()) else { return };
-        match recv.fill(|spare| socket.try_read_buf(spare)) {
-            Ok(0) => recv.set_eof(),
-            Ok(_) => {}
-            Err(error) if is_not_now(&error) => {}
-            Err(_) => return self.node.handle_broken(*conn),
-        }
-        self.node.wake(*conn);
-    }
-
-    /// Writes what is ready. Returns whether anything came of it.
-    fn write(&mut self) -> bool {
-        let Some((conn, socket)) = &self.socket else { return false };
-        let ready = self.node.ready(*conn);
-        if ready.is_empty() {
-            return false;
-        }
-        match socket.try_write(ready) {
-            Ok(n) => self.node.sent(*conn, n),
-            Err(error) if is_not_now(&error) => {
-                self.is_full = true;
-                return false;
+/// Sends what is ready and reads what has come. Ready if the node has to look at what came of it.
+fn poll_socket(socket: Option<&mut (ConnId, Socket)>, node: &mut Node, cx: &mut Context<'_>) -> Poll<()> {
+    let Some((conn, socket)) = socket else { return Poll::Pending };
+    let mut poll = Poll::Pending;
+    let ready = node.ready(*conn);
+    if !ready.is_empty() {
+        match Pin::new(&mut *socket).poll_write(cx, ready) {
+            Poll::Pending => {}
+            Poll::Ready(result) => {
+                match result {
+                    Ok(n) => node.sent(*conn, n),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => node.handle_broken(*conn),
+                }
+                poll = Poll::Ready(());
             }
-            Err(_) => self.node.handle_broken(*conn),
         }
-        true
     }
-}
-
-fn is_not_now(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-/// Waits until the socket has something to give, or takes what it would not take before.
-async fn readiness(socket: Option<&(ConnId, TcpStream)>, node: &Node, is_full: bool) {
-    let Some((conn, socket)) = socket else { return pending().await };
-    let interest = match (node.wants_input(*conn), is_full) {
-        (true, true) => Interest::READABLE | Interest::WRITABLE,
-        (true, false) => Interest::READABLE,
-        (false, true) => Interest::WRITABLE,
-        (false, false) => return pending().await,
+    let Some(recv) = node.recv_buf(*conn).filter(|recv| recv.wants()) else { return poll };
+    let Poll::Ready(result) = recv.fill(|spare| pin!(socket.read_buf(spare)).poll(cx)) else {
+        recv.release(); // Most of a crowd does nothing most of the time.
+        return poll;
     };
-    let _ = socket.ready(interest).await;
+    match result {
+        Ok(0) => recv.set_eof(),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        Err(_) => node.handle_broken(*conn),
+    }
+    node.wake(*conn);
+    Poll::Ready(())
 }
 
 async fn until(deadline: Option<time::Instant>) {
