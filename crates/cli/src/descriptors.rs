@@ -1,6 +1,6 @@
 //! How many descriptors this process may have: each connection is one.
 
-use sanswarm::Config;
+use sanswarm::{Config, SwarmLimits};
 
 use crate::failure::Failure;
 
@@ -21,13 +21,19 @@ pub(crate) fn enough_for(connections: u64) -> Result<u64, Failure> {
     }
 }
 
-/// Lets a node have so many connections, none of which is closed because it is idle.
+/// Lets a node have so many connections, none of which is closed because it is idle, and handshakes in proportion.
 pub(crate) fn allow(config: &mut Config, connections: usize) {
     let limits = &mut config.swarm;
     limits.established = connections;
+    limits.pending_inbound = handshakes(connections);
     limits.high_water = connections;
     limits.low_water = connections;
     limits.memory = limits.memory.max(connections.saturating_mul(MEMORY));
+}
+
+/// Accepted connections at once that are not ready: where many may come, many come at once.
+pub(crate) fn handshakes(connections: usize) -> usize {
+    SwarmLimits::default().pending_inbound.max(connections / 16)
 }
 
 /// Bytes that the swarm may count a connection: what it takes one for, and as much again.
@@ -36,6 +42,11 @@ const MEMORY: usize = 40 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_connections_may_come_at_once() {
+        assert_eq!([1, 1000, 10_000].map(handshakes), [128, 128, 625]);
+    }
 
     #[test]
     fn more_than_any_system_allows_is_too_much() {

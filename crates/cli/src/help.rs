@@ -53,8 +53,7 @@ example:
 /// Options that all verbs with a connection have.
 macro_rules! common {
     () => {
-        "\
-  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
+        "  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
   --transport LIST     tcp, ws, wss: what to listen on, where no address says it; of a list the first
   --tls-roots FILE     the certificates trusted below /wss, in PEM or DER (default: those of the web)
@@ -106,8 +105,9 @@ SIGINT and SIGTERM end it in good order, with status 0.
                        interface is printed
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
-  --max-connections N  connections at once (default 1000, of which from 900 on those idle for longest are closed); ends
-                       at once if the system does not allow as many descriptors
+  --max-connections N  connections at once (default 1000, of which from 900 on those idle for longest are closed), and
+                       a sixteenth of that in handshakes, at least 128; ends at once if the system does not allow as
+                       many descriptors
   --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
   --metrics ADDR       serve the node's counters over HTTP at ADDR (127.0.0.1:9100, say; port 0: any) for Prometheus,
                        and print their URL behind the addresses
@@ -240,31 +240,31 @@ example:
   sanswarm explain /ip4/127.0.0.1/tcp/4001"
 );
 
-const CROWD: &str = concat!(
-    "\
+const CROWD: &str = "\
 sanswarm crowd: many connections to a listener at once, each of a peer of its own
 
 usage: sanswarm crowd MULTIADDR... [options]
 
-Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Tells
-how many came and how many failed, by stage and cause, how long it took, what pings took, and its own memory. Fails if
-not all came and stayed. Ends at once if the system does not allow as many descriptors.
+They come one after another, stay, and leave; one of them pings the listener ten times a second meanwhile. Says how many
+came and how many failed, by stage and cause, how long that took, what the pings took, and its own memory. Fails if not
+all came and stayed. Ends at once if the system does not allow as many descriptors.
 
   --connections N      how many (default 1000); the listener has to allow as many: sanswarm listen --max-connections N
   --rate R             how many are begun a second, at most (default 500); 64 handshakes are under way at once at most
   --seconds T          how long they stay once all have come (default 10)
   --timeout S          how long each handshake may take, in seconds (default 15)
-",
-    common!(),
-    "
+  --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
+  --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
+  --tls-roots FILE     the certificates trusted below /wss, in PEM or DER (default: those of the web)
+  --json               one JSON object a line on stdout
+  -h, --help           this text
 
 JSON: {\"event\":\"limit\",\"descriptors\":N}, {\"event\":\"failed\",\"stage\":\"...\",\"code\":\"...\",\"count\":N} each,
   {\"event\":\"established\",\"connections\":N,\"failed\":N,\"seconds\":S,\"connect_p50_ms\":...,\"ping_p50_ms\":...}, then
   {\"ok\":true,\"connections\":N,\"lost\":N,\"ping_p50_ms\":...,\"ping_p99_ms\":...,\"resident_bytes\":N,\"bytes_each\":N}
 
 example:
-  sanswarm crowd /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --connections 10000"
-);
+  sanswarm crowd /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --connections 10000";
 
 const INTEROP: &str = "\
 sanswarm interop: one end of a test of libp2p's interop suites, as their containers run it

@@ -59,8 +59,7 @@ fn limit(options: &Options) -> Result<(), Failure> {
         descriptors::raise();
         return Ok(());
     };
-    let handshakes = sanswarm::SwarmLimits::default().pending_inbound;
-    let limit = descriptors::enough_for((connections + handshakes) as u64)?;
+    let limit = descriptors::enough_for((connections + descriptors::handshakes(connections)) as u64)?;
     output::note(format_args!("{limit} descriptors allowed, {connections} connections at most"));
     Ok(())
 }

@@ -40,6 +40,8 @@ pub(crate) struct Visitor {
     socket: Option<(ConnId, Socket)>,
     /// What is to be dialled next.
     dial: Option<(ConnId, Multiaddr)>,
+    /// It is connected, and no ping is under way.
+    may_ping: bool,
     is_leaving: bool,
     is_over: bool,
     told: UnboundedSender<Told>,
@@ -55,6 +57,7 @@ impl Visitor {
             start: time::Instant::now(),
             socket: None,
             dial: None,
+            may_ping: false,
             is_leaving: false,
             is_over: false,
             told,
@@ -75,7 +78,7 @@ impl Visitor {
                 self.connect(conn, &address).await;
                 continue;
             }
-            if next_ping.is_none() && self.permit.is_none() {
+            if core::mem::take(&mut self.may_ping) {
                 next_ping = interval.map(|interval| time::Instant::now() + interval);
             }
             let deadline = self.node.poll_timeout().map(|deadline| self.start + deadline.at.since(Instant::ZERO));
@@ -148,6 +151,7 @@ impl Visitor {
         let told = match event {
             Event::Connected { .. } => {
                 self.permit = None;
+                self.may_ping = true;
                 Told::Ready(now.since(Instant::ZERO))
             }
             Event::OpenFailed { error, .. } => {
@@ -161,8 +165,10 @@ impl Visitor {
                 }
                 Told::Lost { code: reason.as_ref().map_or_else(|error| error.code(), |_| "closed") }
             }
-            Event::Ping { result: Ok(time), .. } => Told::Pong(time),
-            Event::Ping { result: Err(_), .. } => Told::Silent,
+            Event::Ping { result, .. } => {
+                self.may_ping = true;
+                result.map_or(Told::Silent, Told::Pong)
+            }
             _ => return,
         };
         let _ = self.told.send(told);

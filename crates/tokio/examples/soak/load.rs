@@ -9,7 +9,7 @@ use core::{
 };
 use std::{io, sync::Arc};
 
-use sanswarm_tokio::{Node, Open, PeerInfo, ProtocolName, Stream};
+use sanswarm_tokio::{Keypair, Node, Open, PeerInfo, ProtocolName, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     task::JoinHandle,
@@ -74,8 +74,12 @@ pub(crate) struct Load {
     is_over: AtomicBool,
 }
 
-async fn node() -> (Node, PeerInfo) {
-    let node = Node::with_new_identity();
+async fn node(dice: &mut Dice) -> (Node, PeerInfo) {
+    let mut secret = [0; 32];
+    secret.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&dice.next().to_le_bytes()));
+    let mut config = sanswarm_tokio::config(Keypair::ed25519_from_bytes(secret).expect("32 bytes"));
+    config.swarm.book_peers = 256; // Visitors soon fill it: then it is seen what grows beside it.
+    let node = Node::new(config).expect("Ed25519 signs");
     node.set_stream_handler(ECHO, |stream| async move {
         let (mut reader, mut writer) = tokio::io::split(stream);
         if tokio::io::copy(&mut reader, &mut writer).await.is_ok() {
@@ -108,12 +112,12 @@ fn pattern(len: usize, seed: u64) -> Vec<u8> {
 
 impl Load {
     pub(crate) async fn start(seed: u64) -> Self {
-        let (mut staying, mut restless) = (Vec::new(), Vec::new());
+        let (mut staying, mut restless, mut dice) = (Vec::new(), Vec::new(), Dice::fork(seed, u64::MAX));
         for _ in 0..STAYING {
-            staying.push(node().await);
+            staying.push(node(&mut dice).await);
         }
         for _ in 0..2 {
-            restless.push(node().await);
+            restless.push(node(&mut dice).await);
         }
         let beat = |kind| Beat { kind, last: AtomicU64::new(0), count: AtomicU64::new(0) };
         let beats = KINDS.iter().flat_map(|(kind, count)| (0..*count).map(|_| beat(*kind))).collect();
