@@ -211,7 +211,7 @@ fn tell_here(event: &Event) {
             debug!(target: TARGET, agent = info.agent.as_deref().map(|agent| field::display(Plain(agent))), "identified");
         }
         Event::PeerReady { identify: Err(error), .. } => {
-            debug!(target: TARGET, error = %Plain(error), "not identified")
+            debug!(target: TARGET, error = %Plain(error), "not identified");
         }
         Event::PeerChanged { .. } => debug!(target: TARGET, "identified anew"),
         Event::Disconnected { reason, rule, .. } => {
