@@ -7,6 +7,7 @@
 //! - Addresses of this host: [`Interfaces`], [`is_wildcard`].
 //! - Secrets and the time of day: [`secret`], [`identity`], [`config`], [`unix_seconds`].
 //! - Which code runs for which inbound stream: [`Handlers`].
+//! - What is told to `tracing`, with the feature of that name: [`trace`].
 //!
 //! # Limits
 //!
