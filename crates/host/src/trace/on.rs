@@ -18,8 +18,8 @@ const TARGET: &str = "sanswarm";
 #[derive(Clone, Debug)]
 pub struct Span {
     span: tracing::Span,
-    /// The peer was recorded. What is recorded twice is shown twice.
-    has_peer: Arc<AtomicBool>,
+    /// Whether the peer was recorded: what is recorded twice is shown twice. `None` where nobody listens.
+    has_peer: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Span {
@@ -30,7 +30,7 @@ impl Default for Span {
 
 impl Span {
     fn of(span: tracing::Span) -> Self {
-        Self { span, has_peer: Arc::default() }
+        Self { has_peer: (!span.is_disabled()).then(Arc::default), span }
     }
 
     /// The span of a connection: `conn`, `role`, `remote`, and `peer` once that is known.
@@ -65,7 +65,7 @@ impl Span {
     /// Some events say who the peer is.
     fn know(&self, event: &Event) {
         if let Event::Connected { peer, .. } | Event::Opened { peer, .. } = event {
-            if !self.has_peer.swap(true, Ordering::Relaxed) {
+            if self.has_peer.as_ref().is_some_and(|has| !has.swap(true, Ordering::Relaxed)) {
                 self.span.record("peer", field::display(peer));
             }
         }
