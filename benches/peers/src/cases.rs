@@ -1,6 +1,9 @@
 //! What is measured, over any stack with streams to read and write.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use tokio::task::JoinSet;
 
@@ -137,71 +140,87 @@ async fn transfer<S: Stream>(streams: Vec<S>, bytes: u64) -> Result<(), Fault> {
 }
 
 /// One byte there and back.
-async fn ping(stream: &mut impl Stream) -> std::io::Result<()> {
+async fn ping(stream: &mut impl Stream) -> io::Result<()> {
     stream.write(b"!").await?;
     stream.flush().await?;
     read_exact(stream, &mut [0]).await
 }
 
+// What is measured runs in a task of its own, as users have it: a runtime of one thread looks at the future that it blocks on
+// only when nothing else is to be done, and asks the system for news each time.
+
 async fn pings<N: Node>(n: u64, meter: Meter) -> Result<(), Fault> {
     let pair = pair::<N>().await?;
     let mut stream = pair.dialer.open(&pair.target, ECHO).await?;
-    for _ in 0..n / WARM_UP {
-        ping(&mut stream).await?;
-    }
-    let mut times = Vec::with_capacity(n as usize);
-    let running = meter.start();
-    for _ in 0..n {
-        let start = Instant::now();
-        ping(&mut stream).await?;
-        times.push(start.elapsed());
-    }
-    running.stop();
-    tell_times(times);
-    Ok(())
+    let task = async move {
+        for _ in 0..n / WARM_UP {
+            ping(&mut stream).await?;
+        }
+        let mut times = Vec::with_capacity(n as usize);
+        let running = meter.start();
+        for _ in 0..n {
+            let start = Instant::now();
+            ping(&mut stream).await?;
+            times.push(start.elapsed());
+        }
+        running.stop();
+        tell_times(times);
+        Ok(())
+    };
+    tokio::spawn(task).await?
 }
 
 async fn connections<N: Node>(n: u64, meter: Meter) -> Result<(), Fault> {
     let ((_listener, target), dialer) = (N::listener().await?, N::dialer().await?);
-    let once = async || {
-        dialer.connect(&target).await?;
-        let mut stream = dialer.open(&target, ECHO).await?;
-        ping(&mut stream).await?;
-        stream.finish().await?;
-        drop(stream);
-        dialer.disconnect(&target).await
+    let task = async move {
+        for _ in 0..n / WARM_UP {
+            connection(&dialer, &target).await?;
+        }
+        let running = meter.start();
+        for _ in 0..n {
+            connection(&dialer, &target).await?;
+        }
+        running.stop();
+        Ok(())
     };
-    for _ in 0..n / WARM_UP {
-        once().await?;
-    }
-    let running = meter.start();
-    for _ in 0..n {
-        once().await?;
-    }
-    running.stop();
-    Ok(())
+    tokio::spawn(task).await?
+}
+
+/// A connection, a stream on it, a byte there and back, and the end of both.
+async fn connection<N: Node>(dialer: &N, target: &N::Target) -> Result<(), Fault> {
+    dialer.connect(target).await?;
+    let mut stream = dialer.open(target, ECHO).await?;
+    ping(&mut stream).await?;
+    stream.finish().await?;
+    drop(stream);
+    dialer.disconnect(target).await
 }
 
 async fn streams<N: Node>(n: u64, meter: Meter) -> Result<(), Fault> {
-    let pair = pair::<N>().await?;
-    let once = async || {
-        let mut stream = pair.dialer.open(&pair.target, ECHO).await?;
-        ping(&mut stream).await?;
-        stream.finish().await?;
-        match stream.read(&mut [0]).await? {
-            0 => Ok::<_, Fault>(()),
-            _ => Err("more than an echo".into()),
+    let Pair { dialer, target, _listener } = pair::<N>().await?;
+    let task = async move {
+        for _ in 0..n / WARM_UP {
+            stream(&dialer, &target).await?;
         }
+        let running = meter.start();
+        for _ in 0..n {
+            stream(&dialer, &target).await?;
+        }
+        running.stop();
+        Ok(())
     };
-    for _ in 0..n / WARM_UP {
-        once().await?;
+    tokio::spawn(task).await?
+}
+
+/// A stream, a byte there and back, and its end at both sides.
+async fn stream<N: Node>(dialer: &N, target: &N::Target) -> Result<(), Fault> {
+    let mut stream = dialer.open(target, ECHO).await?;
+    ping(&mut stream).await?;
+    stream.finish().await?;
+    match stream.read(&mut [0]).await? {
+        0 => Ok(()),
+        _ => Err("more than an echo".into()),
     }
-    let running = meter.start();
-    for _ in 0..n {
-        once().await?;
-    }
-    running.stop();
-    Ok(())
 }
 
 /// The nodes are there before: only what the connections cost is counted.

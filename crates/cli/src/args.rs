@@ -1,10 +1,13 @@
 //! The command line as a value.
 
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
-use sanswarm::{Muxer, Security};
+use sanswarm::{Multiaddr, Muxer, Security, multiaddr::Protocol};
 use tracing::Level;
 
 use crate::{failure::Usage, metrics, sim};
@@ -30,13 +33,14 @@ pub(crate) enum Verb {
     Perf,
     Identify,
     Explain,
+    Crowd,
     Interop,
     Keygen,
     Sim,
 }
 
 impl Verb {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Demo,
         Self::Listen,
         Self::Ping,
@@ -44,6 +48,7 @@ impl Verb {
         Self::Perf,
         Self::Identify,
         Self::Explain,
+        Self::Crowd,
         Self::Interop,
         Self::Keygen,
         Self::Sim,
@@ -58,6 +63,7 @@ impl Verb {
             Self::Perf => "perf",
             Self::Identify => "identify",
             Self::Explain => "explain",
+            Self::Crowd => "crowd",
             Self::Interop => "interop",
             Self::Keygen => "keygen",
             Self::Sim => "sim",
@@ -69,7 +75,7 @@ impl Verb {
     }
 
     fn needs_address(self) -> bool {
-        matches!(self, Self::Ping | Self::Echo | Self::Perf | Self::Identify | Self::Explain)
+        matches!(self, Self::Ping | Self::Echo | Self::Perf | Self::Identify | Self::Explain | Self::Crowd)
     }
 
     fn takes_address(self) -> bool {
@@ -82,6 +88,14 @@ impl Verb {
     }
 }
 
+/// What is used for the TLS below a WebSocket, in PEM or DER.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) roots: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
 /// Who says first that nothing more comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum HalfClose {
@@ -92,12 +106,43 @@ pub(crate) enum HalfClose {
     Late,
 }
 
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Transport {
+    #[default]
+    Tcp,
+    WebSocket,
+    SecureWebSocket,
+}
+
+impl Transport {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::WebSocket => "ws",
+            Self::SecureWebSocket => "wss",
+        }
+    }
+
+    /// An address to listen on.
+    pub(crate) fn address(self, ip: IpAddr, port: u16) -> Multiaddr {
+        let address = Multiaddr::from(ip).with(Protocol::Tcp(port));
+        match self {
+            Self::Tcp => address,
+            Self::WebSocket => address.with(Protocol::Ws("/".into())),
+            Self::SecureWebSocket => address.with(Protocol::Tls).with(Protocol::Ws("/".into())),
+        }
+    }
+}
+
 /// The options of a verb. All dialing verbs take all of them, so that a script can pass what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) address: Option<String>,
     /// Further addresses of the same peer.
     pub(crate) more: Vec<String>,
+    /// What to listen on. A dialer's address says it by itself.
+    pub(crate) transport: Transport,
     /// To listen on; 0 is any.
     pub(crate) port: u16,
     pub(crate) timeout: Option<Duration>,
@@ -109,7 +154,7 @@ pub(crate) struct Options {
     pub(crate) upload: Option<u64>,
     /// The same.
     pub(crate) download: Option<u64>,
-    /// How long each direction is measured.
+    /// How long each direction is measured, or a crowd stays.
     pub(crate) seconds: Option<Duration>,
     /// Serve the perf protocol too.
     pub(crate) perf: bool,
@@ -120,7 +165,12 @@ pub(crate) struct Options {
     /// The same.
     pub(crate) muxers: Option<Vec<Muxer>>,
     pub(crate) key: Option<PathBuf>,
+    pub(crate) tls: TlsFiles,
     pub(crate) count: Option<u32>,
+    /// At once, of a listener or of a crowd.
+    pub(crate) connections: Option<usize>,
+    /// Connections that are begun a second.
+    pub(crate) rate: Option<u32>,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
     /// What is told of the node's inside.
@@ -132,7 +182,7 @@ pub(crate) struct Options {
 const SECURITY: (&[&str], &[&str]) = (&["noise", "tls", "plaintext"], &[]);
 const MUXERS: (&[&str], &[&str]) = (&["yamux", "mplex"], &[]);
 const TRANSPORTS: (&[&str], &[&str]) =
-    (&["tcp"], &["ws", "wss", "quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
+    (&["tcp", "ws", "wss"], &["quic", "quic-v1", "webrtc", "webrtc-direct", "webtransport"]);
 
 /// Streams at once, at most: the connection's own limit.
 const STREAMS_MAX: u64 = 1000;
@@ -188,14 +238,17 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "verbose" => options.verbose = true,
         "security" => options.security = Some(security(&parser.value()?.string()?)?),
         "muxer" => options.muxers = Some(muxers(&parser.value()?.string()?)?),
-        "transport" => check("--transport", &parser.value()?.string()?, TRANSPORTS)?,
+        "transport" => options.transport = transport(&parser.value()?.string()?)?,
         "port" => options.port = parser.value()?.parse()?,
         "timeout" => options.timeout = Some(seconds("--timeout", &parser.value()?.string()?)?),
         "streams" => options.streams = Some(streams(&parser.value()?.string()?)?),
         "bytes" => options.bytes = Some(bytes("--bytes", &parser.value()?.string()?)?),
         "half-close" => options.half_close = half_close(&parser.value()?.string()?)?,
+        "tls-roots" => options.tls.roots = Some(parser.value()?.into()),
+        "tls-certificate" => options.tls.certificate = Some(parser.value()?.into()),
+        "tls-key" => options.tls.key = Some(parser.value()?.into()),
         "key" => options.key = Some(parser.value()?.into()),
-        "count" if verb == Some(Verb::Ping) => options.count = Some(count(&parser.value()?.string()?)?),
+        "count" if verb == Some(Verb::Ping) => options.count = Some(count("--count", &parser.value()?.string()?)?),
         "perf" if verb == Some(Verb::Listen) => options.perf = true,
         "metrics" if verb == Some(Verb::Listen) => options.metrics = Some(socket(&parser.value()?.string()?)?),
         "upload" if verb == Some(Verb::Perf) => {
@@ -204,7 +257,14 @@ fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Opt
         "download" if verb == Some(Verb::Perf) => {
             options.download = Some(bytes("--download", &parser.value()?.string()?)?);
         }
-        "seconds" if verb == Some(Verb::Perf) => {
+        "max-connections" if verb == Some(Verb::Listen) => {
+            options.connections = Some(count("--max-connections", &parser.value()?.string()?)? as usize);
+        }
+        "connections" if verb == Some(Verb::Crowd) => {
+            options.connections = Some(count("--connections", &parser.value()?.string()?)? as usize);
+        }
+        "rate" if verb == Some(Verb::Crowd) => options.rate = Some(count("--rate", &parser.value()?.string()?)?),
+        "seconds" if matches!(verb, Some(Verb::Perf | Verb::Crowd)) => {
             options.seconds = Some(seconds("--seconds", &parser.value()?.string()?)?);
         }
         _ => return Err(Usage::NoSuchOption { name: name.to_owned(), verb }),
@@ -226,6 +286,16 @@ fn check(option: &'static str, list: &str, (have, known): (&[&str], &[&str])) ->
         });
     }
     Ok(())
+}
+
+/// The first of a comma list.
+fn transport(list: &str) -> Result<Transport, Usage> {
+    check("--transport", list, TRANSPORTS)?;
+    Ok(match list.split(',').next() {
+        Some("ws") => Transport::WebSocket,
+        Some("wss") => Transport::SecureWebSocket,
+        _ => Transport::Tcp,
+    })
 }
 
 /// Each security protocol of a comma list once.
@@ -280,9 +350,9 @@ fn streams(text: &str) -> Result<usize, Usage> {
     }
 }
 
-fn count(text: &str) -> Result<u32, Usage> {
+fn count(option: &'static str, text: &str) -> Result<u32, Usage> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| Usage::Value {
-        option: "--count",
+        option,
         value: text.to_owned(),
         wanted: "a number above 0",
     })
@@ -341,11 +411,13 @@ mod tests {
 
     #[test]
     fn reads_every_option() {
-        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp --port 7 \
-                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v --log debug";
+        let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp,ws --port 7 \
+                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v --log debug \
+                   --tls-roots r --tls-certificate c --tls-key k";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
             more: Vec::new(),
+            transport: Transport::Tcp,
             port: 7,
             timeout: Some(Duration::from_millis(1500)),
             streams: Some(20),
@@ -359,7 +431,10 @@ mod tests {
             security: Some(vec![Security::Noise]),
             muxers: Some(vec![Muxer::Mplex, Muxer::Yamux]),
             key: Some("a/b".into()),
+            tls: TlsFiles { roots: Some("r".into()), certificate: Some("c".into()), key: Some("k".into()) },
             count: None,
+            connections: None,
+            rate: None,
             json: true,
             verbose: true,
             log: Some(Level::DEBUG),
@@ -370,9 +445,14 @@ mod tests {
         let perf = options("perf /a --upload 1M --download 0 --seconds 2 --streams 3");
         assert_eq!((perf.upload, perf.download, perf.streams), (Some(1 << 20), Some(0), Some(3)));
         assert_eq!((perf.seconds, perf.perf), (Some(Duration::from_secs(2)), false));
+        let crowd = options("crowd /a --connections 10000 --rate 200 --seconds 5");
+        assert_eq!((crowd.connections, crowd.rate), (Some(10_000), Some(200)));
+        assert_eq!(crowd.seconds, Some(Duration::from_secs(5)));
+        assert_eq!(options("listen --max-connections 7").connections, Some(7));
         assert!(options("listen --perf").perf);
         assert_eq!(options("listen --metrics [::1]:0").metrics, Some("[::1]:0".parse().unwrap()));
         assert_eq!(options("listen").address, None);
+        assert_eq!(options("listen --transport ws").transport, Transport::WebSocket);
         assert_eq!((options("listen").muxers, options("listen").security), (None, None));
         let all = [Security::Tls, Security::Plaintext, Security::Noise];
         assert_eq!(options("listen --security tls,plaintext,noise,tls").security, Some(all.to_vec()));
@@ -437,6 +517,11 @@ mod tests {
             "perf /a --perf",
             "perf /a --upload much",
             "perf /a --seconds 0",
+            "crowd",
+            "crowd /a --connections 0",
+            "crowd /a --rate x",
+            "crowd /a --max-connections 1",
+            "listen --connections 1",
             "ping /a --metrics 127.0.0.1:1",
             "listen --metrics",
             "demo --log",
@@ -452,7 +537,7 @@ mod tests {
 
     #[test]
     fn what_libp2p_has_and_we_have_not_is_not_supported() {
-        let args = ["--transport ws", "--transport tcp,quic"];
+        let args = ["--transport quic", "--transport tcp,webrtc"];
         for args in args {
             assert!(matches!(run(&format!("listen {args}")), Err(Usage::NotSupported { .. })), "{args}");
         }

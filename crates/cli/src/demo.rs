@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use sanswarm::{Multiaddr, PeerInfo, multiaddr::Protocol};
+use sanswarm::PeerInfo;
 use sanswarm_tokio::{LinkStats, Node};
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let listener = session::node(&Options { security, muxers, ..Options::default() }, Some(patience))?;
     let dialer = session::node(options, Some(patience))?;
     listener.set_stream_handler(session::ECHO, echo::serve);
-    let address = Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port));
+    let address = options.transport.address(Ipv4Addr::LOCALHOST.into(), options.port);
     let listen = async { listener.listen(address).await.map_err(Failure::Listen) };
     let address = patience.wait("listen", listen).await?;
     let peer = PeerInfo { id: listener.id(), addrs: vec![address.clone()] };
@@ -38,7 +38,7 @@ async fn climb(dialer: &Node, peer: PeerInfo, options: &Options, patience: Patie
     let mut ladder = Ladder::start(options.json)?;
     let start = Instant::now();
     let connected = session::connect(dialer, peer, patience).await?;
-    upgraded(&mut ladder, &connected, stats(dialer, &connected).await?)?;
+    upgraded(&mut ladder, options.transport.name(), &connected, stats(dialer, &connected).await?)?;
     let plan = plan(options);
     let streams = patience.wait("stream", echo::open(dialer, connected.peer, session::ECHO, plan.bytes.len())).await?;
     let name = format!("{} x {}", session::ECHO, streams.len());
@@ -53,12 +53,12 @@ async fn climb(dialer: &Node, peer: PeerInfo, options: &Options, patience: Patie
 }
 
 /// The steps up to the muxer. The connection's own clock starts when the transport's connect is done.
-fn upgraded(ladder: &mut Ladder, connected: &Connected, stats: LinkStats) -> Result<(), Failure> {
+fn upgraded(ladder: &mut Ladder, transport: &str, connected: &Connected, stats: LinkStats) -> Result<(), Failure> {
     let (Some(secured), Some(ready)) = (stats.secured, stats.ready) else { return Err(Failure::Gone) };
-    let tcp = connected.elapsed.saturating_sub(ready.after);
-    ladder.step("connect", "tcp", tcp, None)?;
-    ladder.step("security", &connected.security(), tcp + secured.after, Some(Counts::from(secured)))?;
-    ladder.step("muxer", &connected.muxer.to_string(), tcp + ready.after, Some(Counts::from(ready)))
+    let dialed = connected.elapsed.saturating_sub(ready.after);
+    ladder.step("connect", transport, dialed, None)?;
+    ladder.step("security", &connected.security(), dialed + secured.after, Some(Counts::from(secured)))?;
+    ladder.step("muxer", &connected.muxer.to_string(), dialed + ready.after, Some(Counts::from(ready)))
 }
 
 async fn stats(node: &Node, connected: &Connected) -> Result<LinkStats, Failure> {

@@ -10,6 +10,7 @@ use sanswarm::{ConnectionError, Keypair, Muxer, PeerInfo, Role, Security, Stage}
 use sanswarm_connection::{Config, Connection, Limits};
 use sanswarm_identify as identify;
 use sanswarm_ping as ping;
+use sanswarm_tokio::NameServers;
 
 use crate::{
     args::Options,
@@ -27,7 +28,9 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let (keypair, _) = key::load_or_make(options.key.as_deref())?;
     let config = config(options, &keypair)?;
     let printer = Printer::start(options.json, &address, &config)?;
-    let dial = async { sanswarm_tokio::connect(&address).await.map_err(Failure::Connect) };
+    let tls = session::tls(options)?;
+    let dial =
+        async { sanswarm_tokio::connect_with_tls(&address, NameServers::System, tls).await.map_err(Failure::Connect) };
     let socket = patience.wait("connect", dial).await?;
     let mut talk = Talk::new(socket, printer, us(&keypair), |now| {
         let secret = key::secret()?;
@@ -35,7 +38,9 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     })?;
     let result = patience.wait("explain", talk.run()).await;
     let result = match result {
-        Err(Failure::Explain(error)) => Err(Failure::Explain(list::complete(error, &address).await)),
+        Err(Failure::Explain(error)) => {
+            Err(Failure::Explain(list::complete(error, &address, session::tls(options)?).await))
+        }
         result => result,
     };
     talk.end(result)

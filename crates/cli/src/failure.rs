@@ -7,7 +7,7 @@ use sanswarm::{
     AttemptCause, AttemptFailure, ConnectionError, IdentifyError, NoPeerId, OpenStreamError, PingError, SigningError,
     TransportError, multiaddr,
 };
-use sanswarm_tokio::ListenError;
+use sanswarm_tokio::{ListenError, WebError};
 
 use crate::{args::Verb, interop::RedisError};
 
@@ -28,6 +28,11 @@ pub(crate) enum Usage {
         option: &'static str,
         value: String,
         wanted: &'static str,
+    },
+    /// Two options that are of use together only.
+    Half {
+        option: &'static str,
+        other: &'static str,
     },
     NotSupported {
         option: &'static str,
@@ -61,6 +66,7 @@ impl fmt::Display for Usage {
                 write!(f, "usage: the environment variable {name} is not set; see sanswarm interop --help")
             }
             Self::Value { option, value, wanted } => write!(f, "usage: {option} '{value}' is not {wanted}"),
+            Self::Half { option, other } => write!(f, "usage: {option} and {other} need each other"),
             Self::NotSupported { option, value } => write!(f, "not supported: {option} {value}"),
             Self::Parser(words) => write!(f, "usage: {words}"),
         }
@@ -128,10 +134,28 @@ pub(crate) enum Failure {
         failed: usize,
         of: usize,
     },
-    /// A file could not be written.
+    /// Some of a crowd did not come, or did not stay.
+    Crowd {
+        wanted: usize,
+        failed: usize,
+        lost: usize,
+        unanswered: usize,
+    },
+    /// This process may not have as many descriptors as it would need.
+    Descriptors {
+        limit: u64,
+        needed: u64,
+        connections: u64,
+    },
+    /// A file could not be read or written.
     File {
         file: PathBuf,
         cause: io::Error,
+    },
+    /// A certificate, or the key to it, cannot be used.
+    Credentials {
+        file: PathBuf,
+        cause: WebError,
     },
     /// Nobody reads our output.
     Output(io::Error),
@@ -179,7 +203,10 @@ impl Failure {
             Self::Redis(RedisError::Empty { .. }) | Self::Timeout { .. } => "timeout",
             Self::Redis(_) => "redis",
             Self::Violation { .. } => "violation",
+            Self::Crowd { .. } => "crowd",
+            Self::Descriptors { .. } => "descriptors",
             Self::File { .. } => "file",
+            Self::Credentials { .. } => "tls",
             Self::Output(_) => "output",
         }
     }
@@ -230,6 +257,15 @@ impl fmt::Display for Failure {
             Self::Timeout { stage, after } => write!(f, "{stage}: not done within {after:?}"),
             Self::Violation { failed, of: 1 } => write!(f, "sim: {failed} run broke a law"),
             Self::Violation { failed, of } => write!(f, "sim: {failed} of {of} runs broke a law"),
+            Self::Crowd { wanted, failed, lost, unanswered } => write!(
+                f,
+                "crowd: of {wanted} connections {failed} failed and {lost} were lost; {unanswered} pings were not answered"
+            ),
+            Self::Descriptors { limit, needed, connections } => write!(
+                f,
+                "descriptors: this process may have {limit}, and {connections} connections need {needed}: raise the hard limit (ulimit -Hn)"
+            ),
+            Self::Credentials { file, cause } => write!(f, "tls: {}: {cause}", file.display()),
             Self::File { file, cause } => write!(f, "{}: {cause}", file.display()),
             Self::Output(cause) => write!(f, "output: {cause}"),
             Self::Gone => f.write_str("system: a task of ours ended early"),

@@ -12,6 +12,7 @@ pub(crate) fn text(verb: Option<Verb>) -> &'static str {
         Some(Verb::Perf) => PERF,
         Some(Verb::Identify) => IDENTIFY,
         Some(Verb::Explain) => EXPLAIN,
+        Some(Verb::Crowd) => CROWD,
         Some(Verb::Interop) => INTEROP,
         Some(Verb::Keygen) => KEYGEN,
         Some(Verb::Sim) => SIM,
@@ -30,6 +31,7 @@ usage: sanswarm <verb> [multiaddr] [options]
   perf MULTIADDR       how many bytes a second go up, and down
   identify MULTIADDR   what a peer says of itself
   explain MULTIADDR    everything that is said on a connection, decrypted, by layer
+  crowd MULTIADDR      many connections at once, each of a peer of its own: what a listener takes
   interop              one end of a test of libp2p's interop suites, as their containers run it
   keygen               make an identity
   sim                  a network of real nodes in one process, under a seed and with faults
@@ -55,7 +57,10 @@ macro_rules! common {
         "\
   --security LIST      noise, tls, plaintext (no security at all); a comma list offers them in its order (default noise)
   --muxer LIST         yamux, mplex; offered in the order given (default: yamux)
-  --transport LIST     tcp
+  --transport LIST     tcp, ws, wss: what to listen on, where no address says it; of a list the first
+  --tls-roots FILE     the certificates trusted below /wss, in PEM or DER (default: those of the web)
+  --tls-certificate FILE, --tls-key FILE
+                       what to listen with on /wss, in PEM or DER
   --key FILE           the identity; made, readable by its owner only, if FILE is missing
                        (default: a new one each time)
   --json               one JSON object a line on stdout
@@ -103,6 +108,8 @@ SIGINT and SIGTERM end it in good order, with status 0.
                        interface is printed
   --port N             the port, where no MULTIADDR is given (default 0: any)
   --timeout S          how long a peer's handshake may take, in seconds (default 15)
+  --max-connections N  connections at once (default 1000, of which from 900 on those idle for longest are closed); ends
+                       at once if the system does not allow as many descriptors
   --perf               serve /perf/1.0.0 too: whoever asks is sent as many bytes as it likes
   --metrics ADDR       serve the node's counters over HTTP at ADDR (127.0.0.1:9100, say; port 0: any) for Prometheus,
                        and print their URL behind the addresses
@@ -236,6 +243,32 @@ example:
   sanswarm explain /ip4/127.0.0.1/tcp/4001"
 );
 
+const CROWD: &str = concat!(
+    "\
+sanswarm crowd: many connections to a listener at once, each of a peer of its own
+
+usage: sanswarm crowd MULTIADDR... [options]
+
+Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Tells how
+many came and how many failed, by stage and cause, how long it took, what pings took, and its own memory. Fails if not
+all came and stayed. Ends at once if the system does not allow as many descriptors.
+
+  --connections N      how many (default 1000); the listener has to allow as many: sanswarm listen --max-connections N
+  --rate R             how many are begun a second, at most (default 500); 64 handshakes are under way at once at most
+  --seconds T          how long they stay once all have come (default 10)
+  --timeout S          how long each handshake may take, in seconds (default 15)
+",
+    common!(),
+    "
+
+JSON: {\"event\":\"limit\",\"descriptors\":N}, {\"event\":\"failed\",\"stage\":\"...\",\"code\":\"...\",\"count\":N} each,
+  {\"event\":\"established\",\"connections\":N,\"failed\":N,\"seconds\":S,\"connect_p50_ms\":...,\"ping_p50_ms\":...}, then
+  {\"ok\":true,\"connections\":N,\"lost\":N,\"ping_p50_ms\":...,\"ping_p99_ms\":...,\"resident_bytes\":N,\"bytes_each\":N}
+
+example:
+  sanswarm crowd /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --connections 10000"
+);
+
 const INTEROP: &str = "\
 sanswarm interop: one end of a test of libp2p's interop suites, as their containers run it
 
@@ -244,7 +277,7 @@ usage: sanswarm interop [options]
 What to do is in the environment: in upper case for libp2p/unified-testing, in lower case for libp2p/test-plans.
 
   IS_DIALER          is_dialer             true or false
-  TRANSPORT          transport             tcp
+  TRANSPORT          transport             tcp or ws
   SECURE_CHANNEL     security              noise or tls
   MUXER              muxer                 yamux or mplex
   REDIS_ADDR         redis_addr            host and port; in lower case redis:6379 if it is not set

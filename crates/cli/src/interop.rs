@@ -43,7 +43,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
 /// The listener: says where it is, and waits to be killed. Not being killed in time is a failure.
 async fn serve(node: &Node, mut redis: Redis, test: &Test, patience: Patience) -> Result<(), Failure> {
     let signal = Signals::new().map_err(Failure::Runtime)?;
-    let listen = async { node.listen(Multiaddr::from(test.ip).with(Protocol::Tcp(0))).await.map_err(Failure::Listen) };
+    let listen = async { node.listen(test.transport.address(test.ip, 0)).await.map_err(Failure::Listen) };
     let bound = patience.wait("listen", listen).await?;
     // The dialer is on the network on which Redis is.
     let address = reachable(&bound, redis.local_ip()).with(Protocol::P2p(node.id()));
@@ -117,5 +117,6 @@ mod tests {
         let of = |bound: &str| reachable(&bound.parse().unwrap(), ours).to_string();
         assert_eq!(of("/ip4/0.0.0.0/tcp/5"), "/ip4/172.18.0.3/tcp/5");
         assert_eq!(of("/ip4/127.0.0.1/tcp/5"), "/ip4/127.0.0.1/tcp/5");
+        assert_eq!(of("/ip4/0.0.0.0/tcp/5/ws"), "/ip4/172.18.0.3/tcp/5/ws");
     }
 }

@@ -3,16 +3,19 @@
 use core::net::Ipv4Addr;
 use std::io;
 
-use sanswarm::{Event, Multiaddr, multiaddr::Protocol};
+use sanswarm::{Event, multiaddr::Protocol};
 use sanswarm_tokio::{Events, EventsError};
 
-use crate::{args::Options, echo, failure::Failure, json::Object, metrics::Exporter, output, perf, session};
+use crate::{
+    args::Options, descriptors, echo, failure::Failure, json::Object, metrics::Exporter, output, perf, session,
+};
 
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let address = match &options.address {
         Some(text) => session::address(text)?,
-        None => Multiaddr::from(Ipv4Addr::LOCALHOST).with(Protocol::Tcp(options.port)),
+        None => options.transport.address(Ipv4Addr::LOCALHOST.into(), options.port),
     };
+    limit(options)?;
     let metrics = match options.metrics {
         Some(address) => Some(Exporter::bind(address).await?),
         None => None,
@@ -47,6 +50,18 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     }
     signal.wait().await;
     session::leave(&node).await;
+    Ok(())
+}
+
+/// Sees to it that there are descriptors for all connections that there may be.
+fn limit(options: &Options) -> Result<(), Failure> {
+    let Some(connections) = options.connections else {
+        descriptors::raise();
+        return Ok(());
+    };
+    let handshakes = sanswarm::SwarmLimits::default().pending_inbound;
+    let limit = descriptors::enough_for((connections + handshakes) as u64)?;
+    output::note(format_args!("{limit} descriptors allowed, {connections} connections at most"));
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The `sanswarm` command: a libp2p node for the terminal and for scripts.
 
 mod args;
+mod crowd;
 mod demo;
+mod descriptors;
 mod echo;
 mod explain;
 mod failure;
@@ -64,6 +66,7 @@ fn run(request: &Request) -> Result<(), Failure> {
 
 async fn work(verb: Verb, options: &Options) -> Result<(), Failure> {
     match verb {
+        Verb::Crowd => crowd::run(options).await,
         Verb::Demo => demo::run(options).await,
         Verb::Listen => listen::run(options).await,
         Verb::Ping => ping::run(options).await,

@@ -43,7 +43,7 @@ pub(crate) fn fail(failure: &Failure, json: bool) {
     }
     note(failure);
     // The objects of the runs say it all.
-    if json && !matches!(failure, Failure::Violation { .. }) {
+    if json && !matches!(failure, Failure::Violation { .. } | Failure::Crowd { .. }) {
         let mut object = Object::new().flag("ok", false).text("code", failure.code()).text("error", failure);
         if let Failure::Explain(error) = failure {
             object = object.text("stage", error.stage());

@@ -1,14 +1,16 @@
 //! What all verbs with a node share: its configuration, its target, its connection, its patience.
 
 use core::time::Duration;
+use std::path::Path;
 
 use sanswarm::{Config, Event, Multiaddr, Muxer, PeerId, PeerInfo, ProtocolName, Security};
-use sanswarm_tokio::{Events, EventsError, Node};
+use sanswarm_tokio::{Events, EventsError, NameServers, Node, WebTls};
 use tokio::time::Instant;
 
 use crate::{
     args::Options,
-    failure::Failure,
+    descriptors,
+    failure::{Failure, Usage},
     json::Object,
     key,
     output::{self, ms},
@@ -94,7 +96,31 @@ pub(crate) fn node(options: &Options, patience: Option<Patience>) -> Result<Node
         }
         (None, None) => {}
     }
-    Node::new(config).map_err(Failure::Signing)
+    if let Some(connections) = options.connections {
+        descriptors::allow(&mut config, connections);
+    }
+    Node::with_tls(config, NameServers::System, tls(options)?).map_err(Failure::Signing)
+}
+
+/// What the options say about the TLS below a WebSocket.
+pub(crate) fn tls(options: &Options) -> Result<WebTls, Failure> {
+    let files = &options.tls;
+    let read = |file: &Path| std::fs::read(file).map_err(|cause| Failure::File { file: file.to_owned(), cause });
+    let of = |file: &Path| {
+        let file = file.to_owned();
+        move |cause| Failure::Credentials { file, cause }
+    };
+    let mut tls = WebTls::new();
+    if let Some(file) = &files.roots {
+        tls = tls.with_roots(&read(file)?).map_err(of(file))?;
+    }
+    match (&files.certificate, &files.key) {
+        (Some(certificate), Some(key)) => {
+            tls.with_certificate(&read(certificate)?, &read(key)?).map_err(of(certificate))
+        }
+        (None, None) => Ok(tls),
+        _ => Err(Usage::Half { option: "--tls-certificate", other: "--tls-key" }.into()),
+    }
 }
 
 /// Reads a multiaddr.

@@ -27,6 +27,45 @@ fn demo_speaks_each_security_protocol() {
 }
 
 #[test]
+fn every_verb_speaks_websocket() {
+    let text = ok(&["demo", "--bytes", "300000", "--streams", "2", "--transport", "ws"]);
+    assert!(text.contains("connect   ws ") && text.contains("verified"), "{text}");
+    let listener = Listener::start(&["--transport", "ws"]);
+    let address = &*listener.address;
+    assert!(address.contains("/ws/p2p/"), "{address}");
+    ok(&["ping", address, "--count", "2"]);
+    assert!(ok(&["echo", address, "--bytes", "100K", "--streams", "5"]).contains("500 KiB each way over 5 streams"));
+    ok(&["identify", address]);
+    assert!(ok(&["explain", address]).contains("ready: /noise, /yamux/1.0.0"));
+    let tcp = address.replace("/ws/", "/");
+    assert!(fails(&["ping", &tcp, "--count", "1"], 1).contains("security"), "it is no TCP listener");
+}
+
+#[test]
+fn tls_below_websocket_takes_its_files() {
+    let certificates = concat!(env!("CARGO_MANIFEST_DIR"), "/../websocket/tests/certificates");
+    let [ca, leaf, key] = ["ca.pem", "leaf.pem", "leaf.key"].map(|name| format!("{certificates}/{name}"));
+    let wss = ["--transport", "wss"];
+    let listener = Listener::start(&[&wss[..], &["--tls-certificate", &leaf, "--tls-key", &key]].concat());
+    let address = &*listener.address;
+    assert!(address.contains("/tls/ws/p2p/"), "{address}");
+    ok(&["ping", address, "--count", "1", "--tls-roots", &ca]);
+    assert!(ok(&["explain", address, "--tls-roots", &ca]).contains("ready: "));
+    let line = fails(&["ping", address], 1);
+    assert!(line.contains("connect: the peer's certificate is of an unknown issuer"), "{line}");
+    assert!(
+        fails(&["listen", "--transport", "wss"], 1).contains("the certificate for TLS below the WebSocket is missing")
+    );
+    assert!(fails(&["listen", "--tls-key", &key], 2).contains("--tls-certificate and --tls-key need each other"));
+    let line = fails(&["listen", "--tls-certificate", &ca, "--tls-key", &key], 1);
+    assert!(
+        line.contains("ca.pem: the certificate for TLS below the WebSocket is missing or cannot be used"),
+        "{line}"
+    );
+    assert!(fails(&["ping", address, "--tls-roots", "/nowhere"], 1).contains("/nowhere: "));
+}
+
+#[test]
 fn demo_tells_each_step_in_json() {
     let told = objects(&ok(&["demo", "--json", "--bytes", "1M", "--half-close", "late"]));
     let steps: Vec<_> = told[..told.len() - 1].iter().map(|step| step["step"].as_str().unwrap()).collect();

@@ -8,7 +8,7 @@ use std::fs;
 
 use common::{Dir, fails, objects, ok, sanswarm, texts};
 
-const VERBS: [&str; 9] = ["demo", "listen", "ping", "echo", "perf", "identify", "interop", "keygen", "sim"];
+const VERBS: [&str; 10] = ["demo", "listen", "ping", "echo", "perf", "identify", "crowd", "interop", "keygen", "sim"];
 
 #[test]
 fn every_verb_has_a_help_text_with_an_example() {
@@ -48,7 +48,7 @@ fn wrong_usage_is_status_2_and_one_line() {
 
 #[test]
 fn what_is_not_there_is_status_2_and_says_so() {
-    for (option, value) in [("--transport", "ws"), ("--transport", "tcp,quic")] {
+    for (option, value) in [("--transport", "quic"), ("--transport", "tcp,quic")] {
         let line = fails(&["listen", option, value], 2);
         assert!(line.contains("not supported: "), "{line}");
     }
@@ -59,7 +59,7 @@ fn what_is_not_there_is_status_2_and_says_so() {
 
 #[test]
 fn wrong_usage_is_told_in_json_too() {
-    let output = sanswarm(&["listen", "--transport", "ws", "--json"]);
+    let output = sanswarm(&["listen", "--transport", "quic", "--json"]);
     let told = objects(&texts(&output).0);
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["ok"], &told[0]["code"]), (&false.into(), &"not-supported".into()));

@@ -27,6 +27,57 @@ pub fn multiaddr(address: SocketAddr) -> Multiaddr {
     Multiaddr::empty().with(host).with(Protocol::Tcp(address.port()))
 }
 
+/// Where a WebSocket is, and what its dialer says there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebAddr {
+    /// Where to connect, or to listen.
+    pub socket: SocketAddr,
+    /// The path to ask for.
+    pub path: String,
+    /// Whether TLS lies below.
+    pub secure: bool,
+    /// The name that the certificate must be for, if it is not the IP address.
+    pub name: Option<String>,
+}
+
+impl WebAddr {
+    /// Host and port of `/ip4` or `/ip6`, then `/tcp`, then `/ws`, `/wss`, `/tls/ws` or `/tls/sni/…/ws`, then perhaps
+    /// `/p2p/…`, which says nothing here. `None`: it is another address.
+    pub fn of(address: &Multiaddr) -> Option<Self> {
+        let socket = socket_addr(&address.iter().take(2).collect())?;
+        let mut parts = address.iter().skip(2);
+        let (path, secure, name) = match parts.next()? {
+            Protocol::Ws(path) => (path, false, None),
+            Protocol::Wss(path) => (path, true, None),
+            Protocol::Tls => match parts.next()? {
+                Protocol::Ws(path) => (path, true, None),
+                Protocol::Sni(name) => match parts.next()? {
+                    Protocol::Ws(path) => (path, true, Some(name.into_owned())),
+                    _ => return None,
+                },
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let ends = matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None));
+        ends.then(|| Self { socket, path: path.into_owned(), secure, name })
+    }
+
+    /// The host of a request, with its port.
+    pub fn host(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name}:{}", self.socket.port()),
+            None => self.socket.to_string(),
+        }
+    }
+}
+
+/// The multiaddr of a TCP socket with all that lies on it in `wanted`, which a listener was told.
+pub fn multiaddr_like(wanted: &Multiaddr, address: SocketAddr) -> Multiaddr {
+    let rest = wanted.iter().skip(2).filter(|part| !matches!(part, Protocol::P2p(_)));
+    multiaddr(address).iter().chain(rest).collect()
+}
+
 /// What the system said, by its kind and, where that says too little, by its number.
 pub fn transport_error(error: &io::Error) -> TransportError {
     use io::ErrorKind as Kind;
@@ -67,6 +118,38 @@ mod tests {
         assert_eq!(socket_addr(&peer), Some(([127, 0, 0, 1], 2).into()));
         for bad in ["/ip4/127.0.0.1", "/ip4/127.0.0.1/udp/1", "/ip4/127.0.0.1/tcp/1/ws", "/dns/a/tcp/1"] {
             assert_eq!(socket_addr(&bad.parse().unwrap()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn websockets_say_what_lies_below() {
+        let of = |text: &str| WebAddr::of(&text.parse().unwrap());
+        let peer = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5";
+        let all = [
+            ("/ip4/127.0.0.1/tcp/1/ws", false, "127.0.0.1:1"),
+            ("/ip6/::1/tcp/1/ws", false, "[::1]:1"),
+            ("/ip4/127.0.0.1/tcp/1/wss", true, "127.0.0.1:1"),
+            ("/ip4/127.0.0.1/tcp/1/tls/ws", true, "127.0.0.1:1"),
+            ("/ip4/127.0.0.1/tcp/1/tls/sni/a.b/ws", true, "a.b:1"),
+        ];
+        for (text, secure, host) in all {
+            for text in [text.to_owned(), format!("{text}/p2p/{peer}")] {
+                let addr = of(&text).unwrap_or_else(|| panic!("{text}"));
+                assert_eq!((addr.secure, &*addr.host(), &*addr.path), (secure, host, "/"), "{text}");
+            }
+            let bound = multiaddr_like(&text.parse().unwrap(), ([10, 0, 0, 1], 9).into());
+            let rest = text.split("/tcp/1").nth(1).unwrap();
+            assert_eq!(bound.to_string(), format!("/ip4/10.0.0.1/tcp/9{rest}"));
+        }
+        for bad in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/dns/a/tcp/1/ws",
+            "/ip4/127.0.0.1/tcp/1/tls",
+            "/ip4/127.0.0.1/tcp/1/ws/ws",
+            "/ip4/127.0.0.1/tcp/1/tls/sni/a.b",
+            "/ip4/127.0.0.1/tcp/1/tls/sni/a.b/ws/tls",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
         }
     }
 

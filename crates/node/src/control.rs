@@ -40,8 +40,9 @@ pub struct Control {
     infos: Infos,
     requests: Slab<Request>,
     dials: BTreeMap<swarm::DialId, OpenId>,
-    conns: BTreeMap<ConnId, Conn>,
-    peers: BTreeMap<PeerId, Info>,
+    // Behind boxes, since a node of the map has room for eleven.
+    conns: BTreeMap<ConnId, Box<Conn>>,
+    peers: BTreeMap<PeerId, Box<Info>>,
     /// What ended connections whose dial goes on, the newest at the back.
     failures: VecDeque<(ConnId, connection::Error)>,
     to_links: VecDeque<(ConnId, ToLink)>,
@@ -288,7 +289,7 @@ impl Control {
 
     /// What a connected peer has said of itself.
     pub fn info(&self, peer: &PeerId) -> Option<&Info> {
-        self.peers.get(peer)
+        self.peers.get(peer).map(|info| &**info)
     }
 
     /// The connections of a peer, the best first: new streams take it.

@@ -49,7 +49,8 @@ pub struct Link {
     peer: Option<PeerId>,
     /// What the peer said that it speaks.
     speaks: Option<BTreeSet<String>>,
-    services: BTreeMap<connection::StreamId, Service>,
+    /// Behind boxes, since a node of the map has room for eleven.
+    services: BTreeMap<connection::StreamId, Box<Service>>,
     /// Services that have something to send.
     due: VecDeque<connection::StreamId>,
     requests: BTreeMap<connection::StreamId, OpenId>,
@@ -124,6 +125,13 @@ impl Link {
             ended: false,
             end: None,
         }
+    }
+
+    /// Gives memory back that is of no use while nothing happens. A driver calls this when the connection rests.
+    pub fn shrink(&mut self) {
+        self.events.shrink_to_fit();
+        self.to_control.shrink_to_fit();
+        self.due.shrink_to_fit();
     }
 
     /// The connection's name.
@@ -251,7 +259,7 @@ impl Link {
                 let _ = self.conn.reset(id);
             }
         }
-        if let Some(Service { kind: Kind::Ping(pinger), .. }) = self.ping.and_then(|id| self.services.get_mut(&id)) {
+        if let Some(Kind::Ping(pinger)) = self.ping.and_then(|id| Some(&mut self.services.get_mut(&id)?.kind)) {
             if let Err(error) = pinger.handle_timeout(now) {
                 self.ping_failed(PingError::Echo(error));
             }

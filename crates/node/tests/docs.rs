@@ -126,6 +126,7 @@ fn every_limit_is_on_the_page_of_limits() {
         ("identify", "identify/src/limits.rs", &["Limits"]),
         ("ping", "ping/src/pinger.rs", &["Config"]),
         ("perf", "perf/src/limits.rs", &["Limits"]),
+        ("websocket", "websocket/src/limits.rs", &["Limits"]),
     ];
     for (section, path, names) in all {
         let start = LIMITS.find(&format!("## `{section}`")).unwrap_or_else(|| panic!("no section {section}"));

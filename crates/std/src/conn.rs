@@ -6,7 +6,6 @@ use core::{
 };
 use std::{
     collections::BTreeMap,
-    net::{Shutdown, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,6 +16,7 @@ use sanswarm_host::trace::{Log, Span};
 use crate::{
     LinkStats, Stream,
     shared::{Command, Shared},
+    socket::Socket,
     threads::lock,
 };
 
@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     pub(crate) recv: Option<RecvBuf>,
     pub(crate) slots: BTreeMap<StreamId, Slot>,
     /// `None` once the connection is over, so that a stream that is kept does not keep the socket.
-    pub(crate) socket: Option<Arc<TcpStream>>,
+    pub(crate) socket: Option<Arc<Socket>>,
     /// The write thread waits, until then at the latest.
     pub(crate) writer: Waiting,
     pub(crate) reader_waits: bool,
@@ -106,7 +106,7 @@ pub(crate) struct Fresh {
 pub(crate) type Guard<'a> = MutexGuard<'a, Inner>;
 
 impl Conn {
-    pub(crate) fn new(link: Link, socket: Arc<TcpStream>, shared: Arc<Shared>) -> Arc<Self> {
+    pub(crate) fn new(link: Link, socket: Arc<Socket>, shared: Arc<Shared>) -> Arc<Self> {
         let span = Span::connection(link.id(), link.role(), || link.remote());
         let inner = Inner {
             send: SendBuf::default(),
@@ -338,7 +338,7 @@ impl Conn {
             inner.socket.clone()
         };
         if let Some(socket) = socket {
-            let _ = socket.shutdown(Shutdown::Both);
+            socket.cut();
         }
     }
 

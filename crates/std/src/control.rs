@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::TcpStream,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
@@ -23,10 +22,11 @@ use crate::{
     listeners::Listeners,
     names::Resolver,
     shared::{Command, Shared},
+    socket::{self, Kit, Socket},
     threads::Kind,
     write,
 };
-use sanswarm_host::{Scope, multiaddr, secret, socket_addr, trace, transport_error};
+use sanswarm_host::{Scope, secret, trace, transport_error};
 
 /// How long goodbyes may take at the end of a node, whatever the time of one connection is.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -44,6 +44,7 @@ pub(crate) struct Steering {
     control: Control,
     shared: Arc<Shared>,
     resolver: Resolver,
+    kit: Kit,
     times: Times,
     conns: BTreeMap<ConnId, Arc<Conn>>,
     connects: BTreeMap<OpenId, SyncSender<Result<ConnId, OpenStreamError>>>,
@@ -93,11 +94,13 @@ struct Shutdown {
 }
 
 impl Steering {
-    pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, times: Times) -> Self {
+    pub(crate) fn new(mut control: Control, shared: Arc<Shared>, servers: NameServers, kit: Kit, times: Times) -> Self {
         control.set_resolves(true);
+        socket::transports().for_each(|transport| control.add_transport(transport));
         Self {
             control,
             resolver: Resolver::new(shared.threads.clone(), servers, times.resolve),
+            kit,
             times,
             shared,
             conns: BTreeMap::new(),
@@ -166,8 +169,8 @@ impl Steering {
                 Ok(()) => drop(self.listens.insert(address, reply)),
                 Err(error) => drop(reply.send(Err(ListenError::Denied(error)))),
             },
-            Command::Accepted { socket, done } if is_open => {
-                self.accepted(now, socket);
+            Command::Accepted { socket, local, remote, done } if is_open => {
+                self.accepted(now, socket, local, remote);
                 drop(done);
             }
             Command::Unlisten { address, reply } => match self.listeners.expect_end(&address, reply) {
@@ -251,7 +254,7 @@ impl Steering {
         }
     }
 
-    fn dialed(&mut self, now: Instant, conn: ConnId, result: Result<TcpStream, TransportError>) {
+    fn dialed(&mut self, now: Instant, conn: ConnId, result: Result<Socket, TransportError>) {
         match result.and_then(|socket| Ok((socket, secret()?))) {
             Ok((socket, secret)) => {
                 if let Some(link) = self.control.handle_dialed(now, conn, secret) {
@@ -265,15 +268,15 @@ impl Steering {
         }
     }
 
-    fn accepted(&mut self, now: Instant, socket: TcpStream) {
-        let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else { return };
-        match self.control.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+    fn accepted(&mut self, now: Instant, socket: Socket, local: Multiaddr, remote: Multiaddr) {
+        let Ok(secret) = secret() else { return };
+        match self.control.handle_accepted(now, local, remote.clone(), secret) {
             Ok(link) => self.start(link, socket),
-            Err(denied) => trace::denied(&multiaddr(remote), denied),
+            Err(denied) => trace::denied(&remote, denied),
         }
     }
 
-    fn start(&mut self, link: Link, socket: TcpStream) {
+    fn start(&mut self, link: Link, socket: Socket) {
         let socket = Arc::new(socket);
         let conn = Conn::new(link, socket.clone(), self.shared.clone());
         self.conns.insert(conn.id, conn.clone());
@@ -411,9 +414,9 @@ impl Steering {
 
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
         trace::dialing(conn, &address);
-        let (shared, time) = (self.shared.clone(), self.times.attempt);
+        let (shared, kit, time) = (self.shared.clone(), self.kit.clone(), self.times.attempt);
         let run = move || {
-            let result = dial::connect(&address, time);
+            let result = dial::connect(&address, time, &kit);
             shared.command(Command::Dialed { conn, result });
         };
         if let Err(error) = self.shared.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {
@@ -424,11 +427,7 @@ impl Steering {
 
     fn listen(&mut self, address: Multiaddr) {
         let (reply, now) = (self.listens.remove(&address), self.now());
-        let bound = match socket_addr(&address) {
-            Some(addr) => Acceptor::start(address.clone(), addr, &self.shared).map_err(|error| transport_error(&error)),
-            None => Err(TransportError::Unsupported),
-        };
-        let answer = match bound {
+        let answer = match Acceptor::start(address.clone(), &self.kit, &self.shared) {
             Ok(acceptor) => Ok(self.listeners.add(now, address, acceptor, &mut self.control)),
             Err(cause) => {
                 self.control.handle_listen_failed(address, cause);

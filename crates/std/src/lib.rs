@@ -28,6 +28,13 @@
 //! stream that a handler serves (`stream`, `protocol`), and events of the target `sanswarm`: `info` for listening and the end,
 //! `debug` for connections, `trace` for streams, as is usual in the field.
 //!
+//! # Transports
+//!
+//! TCP always. With the feature `ws` WebSocket, `/ws` behind an address of TCP; with `wss` also over TLS: `/wss`, `/tls/ws`,
+//! `/tls/sni/NAME/ws`, for which `Node::with_tls` takes the certificate that a listener needs, and other roots than those of the web.
+//! Within a process `/memory/N`: pipes without a socket, between all nodes of the process, of this adapter or another;
+//! `/memory/0` listens on a number that is free.
+//!
 //! # Limits
 //!
 //! Beside those of [`Config`]: [`HANDLERS_MAX`] inbound streams handled at once, 256 threads that connect, 256 names asked for, 256 events kept
@@ -56,6 +63,7 @@ mod dial;
 mod error;
 mod events;
 mod listeners;
+mod memory;
 mod names;
 mod node;
 mod policy;
@@ -63,8 +71,11 @@ mod policy;
 pub mod poll;
 mod read;
 mod shared;
+mod socket;
 mod stream;
 mod threads;
+#[cfg(feature = "ws")]
+mod web;
 mod write;
 
 pub use error::{ListenError, StartError};
@@ -78,4 +89,6 @@ pub use sanswarm::{
     SnapshotError, Source, StreamId, Subject, TransportError, Visit, WriteError,
 };
 pub use sanswarm_host::{Handler, NameServers};
+#[cfg(feature = "wss")]
+pub use sanswarm_websocket::{Error as WebError, WebTls};
 pub use stream::Stream;

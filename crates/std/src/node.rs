@@ -12,6 +12,7 @@ use crate::{
     Events, Handler, ListenError, NameServers, StartError, Stream,
     control::{Steering, Times},
     shared::{Command, Run, Shared},
+    socket::Kit,
     threads::{Kind, lock},
 };
 use sanswarm_host::{Scope, config, identity, transport_error, unix_seconds};
@@ -60,12 +61,26 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, StartError> {
+    pub fn with_name_servers(config: Config, servers: NameServers) -> Result<Self, StartError> {
+        Self::start(config, servers, Kit::default())
+    }
+
+    /// Starts a node with something else for the TLS below its WebSockets than [`WebTls::new`](crate::WebTls::new): a certificate,
+    /// which a listener of `/wss` needs, or other roots.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    #[cfg(feature = "wss")]
+    pub fn with_tls(config: Config, servers: NameServers, tls: crate::WebTls) -> Result<Self, StartError> {
+        Self::start(config, servers, Kit { tls })
+    }
+
+    fn start(mut config: Config, servers: NameServers, kit: Kit) -> Result<Self, StartError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let times = Times::of(&config);
         let control = Control::new(config).map_err(StartError::Signing)?;
         let (shared, commands) = Shared::new(control.id(), HANDLERS_MAX, times.ping);
-        let steering = Steering::new(control, shared.clone(), servers, times);
+        let steering = Steering::new(control, shared.clone(), servers, kit, times);
         let run = move || steering.run(commands);
         let started = shared.threads.spawn(Kind::Ours, "sanswarm-control", usize::MAX, run);
         started.map_err(|error| StartError::System(transport_error(&error)))?;

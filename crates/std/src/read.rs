@@ -1,15 +1,14 @@
 //! The thread that reads a socket.
 
-use std::{
-    io::{self, Read},
-    net::TcpStream,
-    sync::Arc,
+use std::{io, sync::Arc};
+
+use crate::{
+    conn::{Conn, Fresh},
+    socket::Socket,
 };
 
-use crate::conn::{Conn, Fresh};
-
 /// Reads until the peer ends, or the socket breaks, or the connection is over.
-pub(crate) fn run(conn: &Arc<Conn>, socket: &TcpStream) {
+pub(crate) fn run(conn: &Arc<Conn>, socket: &Socket) {
     let mut fresh = Fresh::default();
     loop {
         let inner = conn.wait_room(conn.lock());
@@ -18,8 +17,8 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: &TcpStream) {
         }
         drop(inner);
         // Wait without a buffer, so that an idle connection holds none and the link can go on with it meanwhile.
-        let is_end = match socket.peek(&mut [0]) {
-            Ok(n) => n == 0,
+        let is_end = match socket.wait() {
+            Ok(is_end) => is_end,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => true,
         };
@@ -31,7 +30,7 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: &TcpStream) {
             // Bytes are there and nobody else reads: this does not block.
             let spare = recv.spare();
             room = spare.len();
-            n = read(socket, spare);
+            n = socket.read(spare).unwrap_or(0); // An error is met again by the next look at the socket.
             recv.filled(n);
         }
         let mut inner = conn.lock();
@@ -39,6 +38,10 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: &TcpStream) {
         conn.pump(&mut inner, &mut fresh);
         if let (true, Some(recv)) = (n < room, &mut inner.recv) {
             recv.release(); // The socket is empty.
+            socket.release();
+        }
+        if socket.has_unsent() {
+            conn.wake_writer(&mut inner);
         }
         conn.settle(&mut inner);
         drop(inner);
@@ -47,9 +50,4 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: &TcpStream) {
             return;
         }
     }
-}
-
-/// An error is met again by the next look at the socket.
-fn read(mut socket: &TcpStream, spare: &mut [u8]) -> usize {
-    socket.read(spare).unwrap_or(0)
 }

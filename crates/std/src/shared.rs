@@ -3,7 +3,6 @@
 use core::{fmt, time::Duration};
 use std::{
     collections::BTreeMap,
-    net::TcpStream,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
@@ -20,6 +19,7 @@ use crate::{
     clock::Clock,
     conn::Conn,
     events::Hub,
+    socket::Socket,
     threads::{Kind, Threads, lock},
 };
 use sanswarm_host::{Handlers, Scope};
@@ -103,11 +103,13 @@ pub(crate) enum Command {
     },
     Dialed {
         conn: ConnId,
-        result: Result<TcpStream, TransportError>,
+        result: Result<Socket, TransportError>,
     },
     /// The acceptor goes on when `done` is dropped.
     Accepted {
-        socket: TcpStream,
+        socket: Socket,
+        local: Multiaddr,
+        remote: Multiaddr,
         done: SyncSender<()>,
     },
     Told {

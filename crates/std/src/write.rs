@@ -1,27 +1,19 @@
 //! The thread that writes a socket. It is also the one that ends a connection.
 
-use core::time::Duration;
-use std::{
-    io::{self, Write},
-    net::{Shutdown, TcpStream},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use sanswarm::Hangup;
 
 use crate::{
     conn::{Conn, Fresh},
     read,
+    socket::Socket,
     threads::Kind,
 };
 
-/// How long a full socket may keep the thread from looking at the link's deadlines. They are late by this at most.
-const FULL: Duration = Duration::from_millis(100);
-
 /// Drives a connection from its first byte to its last.
-pub(crate) fn run(conn: &Arc<Conn>, socket: Arc<TcpStream>) {
-    let _ = socket.set_nodelay(true);
-    let _ = socket.set_write_timeout(Some(FULL));
+pub(crate) fn run(conn: &Arc<Conn>, socket: Arc<Socket>) {
+    socket.set_up();
     let reader = {
         let (conn, socket, threads) = (conn.clone(), socket.clone(), conn.shared.threads.clone());
         let run = move || read::run(&conn, &socket);
@@ -35,7 +27,7 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: Arc<TcpStream>) {
         inner.broken = true;
         conn.stop_reader(&mut inner);
     }
-    let _ = socket.shutdown(Shutdown::Both);
+    socket.cut();
     if let Ok(reader) = reader {
         let _ = reader.join();
     }
@@ -43,12 +35,12 @@ pub(crate) fn run(conn: &Arc<Conn>, socket: Arc<TcpStream>) {
 }
 
 /// Sends what is due until the link says that it is over.
-fn write(conn: &Arc<Conn>, socket: &TcpStream) {
+fn write(conn: &Arc<Conn>, socket: &Socket) {
     let (mut out, mut fresh) = (Vec::new(), Fresh::default());
     loop {
         let mut inner = conn.lock();
         conn.pump(&mut inner, &mut fresh);
-        if inner.send.take_ready(&mut out) {
+        if inner.send.take_ready(&mut out) || (socket.has_unsent() && !inner.broken) {
             if inner.broken {
                 out.clear();
             }
@@ -60,7 +52,7 @@ fn write(conn: &Arc<Conn>, socket: &TcpStream) {
                 let mut inner = conn.lock();
                 (inner.broken, inner.unsent) = (true, true);
                 drop(inner);
-                let _ = socket.shutdown(Shutdown::Both); // The read thread sees what has arrived, and then the end.
+                socket.cut(); // The read thread sees what has arrived, and then the end.
             }
             out.clear();
             continue;
@@ -73,7 +65,7 @@ fn write(conn: &Arc<Conn>, socket: &TcpStream) {
             if hangup == Hangup::Both {
                 return;
             }
-            let _ = socket.shutdown(Shutdown::Write);
+            socket.finish();
             continue;
         }
         if !fresh.is_empty() {
@@ -83,16 +75,17 @@ fn write(conn: &Arc<Conn>, socket: &TcpStream) {
         }
         out = Vec::new();
         inner.send.release();
+        socket.release();
         drop(conn.wait_due(inner));
     }
 }
 
 /// Sends all of `out`. Returns whether it did: the socket may break, or the link give up.
-fn send(conn: &Arc<Conn>, mut socket: &TcpStream, out: &[u8]) -> bool {
+fn send(conn: &Arc<Conn>, socket: &Socket, out: &[u8]) -> bool {
     let mut sent = 0;
-    while sent < out.len() {
+    while sent < out.len() || socket.has_unsent() {
         match socket.write(&out[sent..]) {
-            Ok(0) => return false,
+            Ok(0) if sent < out.len() => return false,
             Ok(n) => sent += n,
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => {}
@@ -106,6 +99,7 @@ fn send(conn: &Arc<Conn>, mut socket: &TcpStream, out: &[u8]) -> bool {
                     if is_over {
                         return false;
                     }
+                    socket.wait_writable();
                 }
                 _ => return false,
             },

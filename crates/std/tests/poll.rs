@@ -86,10 +86,22 @@ fn ask(driver: &mut Driver, peer: PeerInfo, data: &[u8]) -> Vec<u8> {
     }
 }
 
+/// What is listened on, one transport after the other.
+const ANY: &[&str] = &[
+    "/ip4/127.0.0.1/tcp/0",
+    "/memory/0",
+    #[cfg(feature = "ws")]
+    "/ip4/127.0.0.1/tcp/0/ws",
+];
+
 #[test]
 fn a_blocking_node_talks_to_a_driver() {
+    ANY.iter().for_each(|any| blocking_to_driver(any));
+}
+
+fn blocking_to_driver(any: &'static str) {
     within(|| {
-        let (driver, info) = driver("/ip4/127.0.0.1/tcp/0");
+        let (driver, info) = driver(any);
         let waker = driver.waker();
         let server = start(move || serve(driver));
         let alice = Node::with_new_identity().unwrap();
@@ -110,8 +122,12 @@ fn a_blocking_node_talks_to_a_driver() {
 
 #[test]
 fn a_driver_talks_to_a_blocking_node() {
+    ANY.iter().for_each(|any| driver_to_blocking(any));
+}
+
+fn driver_to_blocking(any: &'static str) {
     within(|| {
-        let (_bob, info) = server("/ip4/127.0.0.1/tcp/0");
+        let (_bob, info) = server(any);
         let mut driver = Driver::with_new_identity().unwrap();
         let data = pattern(4 << 20, 2);
         assert!(ask(&mut driver, info, &data) == data);
@@ -120,18 +136,24 @@ fn a_driver_talks_to_a_blocking_node() {
 
 #[test]
 fn two_drivers_on_two_threads() {
+    ["/ip6/::1/tcp/0"].iter().chain(&ANY[1..]).for_each(|any| two_drivers(any));
+}
+
+fn two_drivers(any: &'static str) {
     within(|| {
-        let (driver, info) = driver("/ip6/::1/tcp/0");
+        let (driver, info) = driver(any);
         let waker = driver.waker();
         let server = start(move || serve(driver));
         let mut alice = Driver::with_new_identity().unwrap();
         let data = pattern(4 << 20, 3);
         assert!(ask(&mut alice, info.clone(), &data) == data);
         // Strangers come and go; the driver goes on.
-        let port: u16 = info.addrs[0].to_string().rsplit('/').next().unwrap().parse().unwrap();
-        let mut socket = TcpStream::connect(("::1", port)).unwrap();
-        socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-        drop(TcpStream::connect(("::1", port)).unwrap());
+        if let Some(port) = info.addrs[0].to_string().split('/').nth(4) {
+            let host = if any.starts_with("/ip6") { "::1" } else { "127.0.0.1" };
+            let mut socket = TcpStream::connect((host, port.parse().unwrap())).unwrap();
+            socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            drop(TcpStream::connect((host, port.parse().unwrap())).unwrap());
+        }
         assert!(ask(&mut alice, info, &data[..1000]) == data[..1000]);
         waker.wake();
         server.join().unwrap();

@@ -123,11 +123,35 @@ pub(crate) fn host(address: &Multiaddr) -> Option<IpAddr> {
 
 /// The same address at another host.
 pub(crate) fn with_host(address: &Multiaddr, ip: IpAddr) -> Multiaddr {
-    let host = match ip {
+    core::iter::once(host_of(ip)).chain(address.iter().skip(1)).collect()
+}
+
+/// An address with its name resolved. One of a WebSocket over TLS keeps the name, as `/tls/sni/NAME/ws`: the certificate
+/// will be for it.
+pub(crate) fn resolved(address: &Multiaddr, ip: IpAddr) -> Multiaddr {
+    let named = match address.iter().next() {
+        Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name)) if is_secure_websocket(address) => name,
+        _ => return with_host(address, ip),
+    };
+    let mut resolved = Multiaddr::from(ip);
+    for part in address.iter().skip(1) {
+        match part {
+            Protocol::Tls => {}
+            Protocol::Sni(_) => return with_host(address, ip),
+            Protocol::Ws(path) | Protocol::Wss(path) => {
+                resolved = resolved.with(Protocol::Tls).with(Protocol::Sni(named.clone())).with(Protocol::Ws(path));
+            }
+            other => resolved.push(other),
+        }
+    }
+    resolved
+}
+
+fn host_of<'a>(ip: IpAddr) -> Protocol<'a> {
+    match ip {
         IpAddr::V4(ip) => Protocol::Ip4(ip),
         IpAddr::V6(ip) => Protocol::Ip6(ip),
-    };
-    core::iter::once(host).chain(address.iter().skip(1)).collect()
+    }
 }
 
 /// Splits a trailing `/p2p/X` off: where to connect to, and whom the address promises there.
@@ -144,19 +168,50 @@ pub(crate) fn split_peer(address: &Multiaddr) -> (Multiaddr, Option<PeerId>) {
 
 /// Whether this is a host, a TCP port and perhaps a peer, and nothing else.
 pub(crate) fn is_tcp(address: &Multiaddr) -> bool {
+    behind_tcp(address).is_some_and(ends)
+}
+
+/// Whether this is a host, a TCP port, `/ws` and perhaps a peer.
+pub(crate) fn is_websocket(address: &Multiaddr) -> bool {
+    behind_tcp(address).is_some_and(|mut parts| matches!(parts.next(), Some(Protocol::Ws(_))) && ends(parts))
+}
+
+/// Whether this is a host, a TCP port, `/wss`, `/tls/ws` or `/tls/sni/…/ws`, and perhaps a peer.
+pub(crate) fn is_secure_websocket(address: &Multiaddr) -> bool {
+    let Some(mut parts) = behind_tcp(address) else { return false };
+    let mut next = parts.next();
+    if matches!(next, Some(Protocol::Wss(_))) {
+        return ends(parts);
+    }
+    if !matches!(next, Some(Protocol::Tls)) {
+        return false;
+    }
+    next = parts.next();
+    if matches!(next, Some(Protocol::Sni(_))) {
+        next = parts.next();
+    }
+    matches!(next, Some(Protocol::Ws(_))) && ends(parts)
+}
+
+type Parts<'a> = multiaddr::Iter<'a>;
+
+/// What follows a host and a TCP port.
+fn behind_tcp(address: &Multiaddr) -> Option<Parts<'_>> {
+    use Protocol as P;
     let mut parts = address.iter();
-    matches!(
-        parts.next(),
-        Some(Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))
-    ) && matches!(parts.next(), Some(Protocol::Tcp(_)))
-        && matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
+    let is_host = matches!(parts.next(), Some(P::Ip4(_) | P::Ip6(_) | P::Dns(_) | P::Dns4(_) | P::Dns6(_)));
+    (is_host && matches!(parts.next(), Some(P::Tcp(_)))).then_some(parts)
+}
+
+/// Whether nothing follows but perhaps a peer.
+fn ends(mut parts: Parts<'_>) -> bool {
+    matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
 }
 
 /// Whether this is a place in memory and perhaps a peer, and nothing else.
 pub(crate) fn is_memory(address: &Multiaddr) -> bool {
     let mut parts = address.iter();
-    matches!(parts.next(), Some(Protocol::Memory(_)))
-        && matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
+    matches!(parts.next(), Some(Protocol::Memory(_))) && ends(parts)
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub enum TransportError {
     NoDescriptors,
     /// The name service failed: it cannot be reached, or would not say.
     NameService,
+    /// What lies between the socket and the connection (WebSocket, or the TLS below it) did not come about, and why.
+    Handshake(&'static str),
     /// The driver cannot do this address.
     Unsupported,
     /// Something else, as the system numbers it.
@@ -47,6 +49,7 @@ impl fmt::Display for TransportError {
             Self::AddressNotAvailable => write!(f, "address not available on this host"),
             Self::NoDescriptors => write!(f, "no file descriptor left"),
             Self::NameService => write!(f, "the name service failed"),
+            Self::Handshake(why) => f.write_str(why),
             Self::Unsupported => write!(f, "the driver does not support this address"),
             Self::Other(code) => write!(f, "system error {code}"),
         }

@@ -6,7 +6,7 @@ use libp2p_identity::PeerId;
 use multiaddr::{Multiaddr, Protocol};
 use sanswarm_wire::{Instant, Key};
 
-use crate::address::{split_peer, with_host};
+use crate::address::{resolved, split_peer};
 
 /// The name of a question to the name service. Never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +80,7 @@ pub(crate) fn answered(resolve: &Resolve, answer: Answer, limit: usize) -> Vec<(
                 _ => true,
             })
             .take(limit)
-            .map(|ip| (with_host(&resolve.address, ip), resolve.peer))
+            .map(|ip| (resolved(&resolve.address, ip), resolve.peer))
             .collect(),
         (Answer::Texts(texts), Some(Question::Texts(_))) => {
             let rest: Multiaddr = resolve.address.iter().skip(1).collect();
@@ -122,6 +122,10 @@ mod tests {
             answered(&resolve(text, None), ips(), limit).into_iter().map(|(address, _)| address.to_string()).collect()
         };
         assert_eq!(of("/dns/a.b/tcp/1/ws", 9), ["/ip4/1.2.3.4/tcp/1/ws", "/ip6/2600::1/tcp/1/ws"]);
+        for text in ["/dns4/a.b/tcp/1/wss", "/dns4/a.b/tcp/1/tls/ws"] {
+            assert_eq!(of(text, 9), ["/ip4/1.2.3.4/tcp/1/tls/sni/a.b/ws"], "the certificate is for the name");
+        }
+        assert_eq!(of("/dns4/a.b/tcp/1/tls/sni/c.d/ws", 9), ["/ip4/1.2.3.4/tcp/1/tls/sni/c.d/ws"]);
         assert_eq!(of("/dns4/a.b/tcp/1", 9), ["/ip4/1.2.3.4/tcp/1"]);
         assert_eq!(of("/dns6/a.b/tcp/1", 9), ["/ip6/2600::1/tcp/1"]);
         assert_eq!(of("/dns/a.b/tcp/1", 1).len(), 1);

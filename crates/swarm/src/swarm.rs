@@ -145,6 +145,12 @@ impl Swarm {
         self.transports.iter().find(|transport| (transport.matches)(address)).map(|transport| transport.security)
     }
 
+    /// Gives memory back that is of no use while nothing happens. A driver calls this before it waits, or never.
+    pub fn shrink(&mut self) {
+        self.actions.shrink_to_fit();
+        self.events.shrink_to_fit();
+    }
+
     /// The next thing the driver must do.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

@@ -28,6 +28,18 @@ impl Transport {
         Self { matches: address::is_tcp, security: Security::Raw }
     }
 
+    /// WebSocket: an address of TCP, then `/ws`, then perhaps `/p2p/…`.
+    pub const fn websocket() -> Self {
+        Self { matches: address::is_websocket, security: Security::Raw }
+    }
+
+    /// WebSocket over TLS: an address of TCP, then `/wss`, `/tls/ws` or `/tls/sni/…/ws`, then perhaps `/p2p/…`. A certificate
+    /// of the web says nothing of a peer, so that its connections are secured like all others. With a name in front, the name
+    /// becomes the `/sni/…` when it is resolved.
+    pub const fn secure_websocket() -> Self {
+        Self { matches: address::is_secure_websocket, security: Security::Raw }
+    }
+
     /// Pipes in memory: `/memory/…`, then perhaps `/p2p/…`. Their bytes are as plain as those of TCP, since any thread may
     /// be at the other end.
     pub const fn memory() -> Self {
@@ -54,6 +66,33 @@ mod tests {
             assert!(!memory(bad), "{bad}");
         }
         assert!(!memory(&format!("/memory/7/p2p/{peer}/p2p-circuit")));
+    }
+
+    #[test]
+    fn websockets_know_their_addresses() {
+        let plain = |text: &str| (Transport::websocket().matches)(&text.parse().unwrap());
+        let secure = |text: &str| (Transport::secure_websocket().matches)(&text.parse().unwrap());
+        let peer = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5";
+        for host in ["/ip4/1.2.3.4/tcp/1", "/ip6/::1/tcp/1", "/dns/a.b/tcp/1", "/dns4/a.b/tcp/1", "/dns6/a.b/tcp/1"] {
+            let with_peer = |end| [format!("{host}{end}"), format!("{host}{end}/p2p/{peer}")];
+            for text in ["/ws", "/x-parity-ws/%2Fa"].map(with_peer).concat() {
+                assert!(plain(&text) && !secure(&text), "{text}");
+            }
+            for text in ["/wss", "/tls/ws", "/tls/sni/a.b/ws"].map(with_peer).concat() {
+                assert!(secure(&text) && !plain(&text), "{text}");
+            }
+            for end in ["", "/tls", "/tls/sni/a.b", "/ws/ws", "/wss/ws", "/tls/wss", "/ws/tls", "/wss/tls/ws"] {
+                let text = format!("{host}{end}");
+                assert!(!plain(&text) && !secure(&text), "{text}");
+            }
+            for end in ["/ws", "/wss", "/tls/ws"] {
+                for behind in ["p2p-circuit", &format!("p2p/{peer}")] {
+                    let text = format!("{host}{end}/p2p/{peer}/{behind}");
+                    assert!(!plain(&text) && !secure(&text), "{text}");
+                }
+            }
+        }
+        assert!(!plain("/ws") && !plain("/ip4/1.2.3.4/udp/1/ws") && !secure("/wss"));
     }
 
     #[test]

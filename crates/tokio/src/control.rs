@@ -12,24 +12,22 @@ use std::{
 
 use sanswarm::{
     Action, CloseRule, Config, ConnId, Control, Deadline, Event, HandlerId, Instant, Link, Multiaddr, PeerId,
-    PingError, ResolveId, SigningError, ToLink, TransportError,
+    PingError, ResolveId, SigningError, TransportError,
 };
 use sanswarm_host::{QUESTIONS_MAX, Scope, trace};
-use tokio::{
-    net::TcpStream,
-    sync::{broadcast, mpsc},
-};
+use tokio::sync::mpsc;
 
 use crate::{
     ListenError, NameServers,
     error::SHUT_DOWN,
-    events::EVENTS_MAX,
+    events::Audience,
     facts::{Command, FACTS_MAX, Fact, Pending, Reply, Task},
     link::LinkTask,
     listeners::Listeners,
     names::Resolver,
     node::random,
     shared::{LinkShared, NodeShared, lock},
+    socket::{self, Kit, Socket},
     sockets,
     time::Timer,
     waiting::Waiting,
@@ -50,9 +48,9 @@ pub(crate) struct ControlTask {
     commands: mpsc::UnboundedReceiver<Command>,
     facts: mpsc::Receiver<Fact>,
     resolver: Resolver,
+    kit: Kit,
     /// For the tasks that are started.
     tell: mpsc::Sender<Fact>,
-    events: broadcast::Sender<Event>,
     timer: Timer,
     links: BTreeMap<ConnId, LinkEntry>,
     dials: BTreeMap<ConnId, Task>,
@@ -66,7 +64,6 @@ pub(crate) struct ControlTask {
 }
 
 struct LinkEntry {
-    orders: mpsc::UnboundedSender<ToLink>,
     shared: Arc<LinkShared>,
     /// Ends the task with the entry.
     _task: Task,
@@ -98,6 +95,7 @@ impl ControlTask {
     pub(crate) fn new(
         config: Config,
         servers: NameServers,
+        kit: Kit,
         shared: Arc<NodeShared>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Self, SigningError> {
@@ -106,14 +104,15 @@ impl ControlTask {
         let goodbye = config.connection.close_timeout.min(GOODBYE) + SLACK;
         let mut control = Control::new(config)?;
         control.set_resolves(true);
+        socket::transports().for_each(|transport| control.add_transport(transport));
         Ok(Self {
             control,
             resolver,
+            kit,
             goodbye,
             commands,
             facts,
             tell,
-            events: broadcast::channel(EVENTS_MAX).0,
             timer: Timer::new(shared.clock),
             shared,
             links: BTreeMap::new(),
@@ -128,10 +127,6 @@ impl ControlTask {
 
     pub(crate) fn id(&self) -> PeerId {
         self.control.id()
-    }
-
-    pub(crate) fn events(&self) -> broadcast::WeakSender<Event> {
-        self.events.downgrade()
     }
 
     pub(crate) async fn run(mut self) {
@@ -179,7 +174,7 @@ impl ControlTask {
         loop {
             if let Some((conn, message)) = self.control.poll_link() {
                 let undelivered = match self.links.get(&conn) {
-                    Some(link) => link.orders.send(message).err().map(|error| error.0),
+                    Some(link) => link.shared.order(message).err(),
                     None => Some(message),
                 };
                 if let Some(message) = undelivered {
@@ -193,6 +188,7 @@ impl ControlTask {
                 break;
             }
         }
+        self.control.shrink();
         let now = self.shared.clock.now();
         if self.closing.as_ref().is_some_and(|closing| closing.deadline <= now) {
             self.links.retain(|_, link| link.shared.is_admitted());
@@ -211,7 +207,7 @@ impl ControlTask {
         match action {
             Action::Dial { conn, address } => {
                 trace::dialing(conn, &address);
-                let task = Task::spawn(sockets::dial(conn, address, self.tell.clone()));
+                let task = Task::spawn(sockets::dial(conn, address, self.kit.clone(), self.tell.clone()));
                 self.dials.insert(conn, task);
             }
             Action::Abandon { conn } | Action::Close { conn } => drop(self.dials.remove(&conn)),
@@ -224,7 +220,7 @@ impl ControlTask {
                     self.control.handle_resolved(now, resolve, Err(TransportError::NameService));
                 }
             }
-            Action::Listen { address } => self.listeners.start(address, self.tell.clone()),
+            Action::Listen { address } => self.listeners.start(address, self.kit.clone(), self.tell.clone()),
             Action::Unlisten { address } => self.listeners.stop(&address, self.tell.clone()),
             _ => {}
         }
@@ -290,13 +286,12 @@ impl ControlTask {
         }
     }
 
-    fn start(&mut self, link: Link, socket: TcpStream) {
+    fn start(&mut self, link: Link, socket: Socket) {
         let conn = link.id();
-        let (orders, receiver) = mpsc::unbounded_channel();
-        let task = LinkTask::new(link, socket, self.shared.clone(), receiver, self.tell.clone());
+        let mut task = LinkTask::new(link, socket, self.shared.clone(), self.tell.clone());
         let shared = task.shared();
-        let task = Task::spawn(shared.span.run(task.run()));
-        self.links.insert(conn, LinkEntry { orders, shared, _task: task });
+        let task = Task::spawn(shared.clone().span.run(async move { task.run().await }));
+        self.links.insert(conn, LinkEntry { shared, _task: task });
     }
 
     // ---- events
@@ -344,7 +339,7 @@ impl ControlTask {
             _ => {}
         }
         // Without a listener it is lost, as it should be.
-        let _ = self.events.send(event);
+        lock(&self.shared.events).tell(event);
     }
 
     // ---- commands
@@ -446,5 +441,6 @@ impl Drop for ControlTask {
     /// However the task ends, in a runtime that is shut down for example: nobody waits for it in vain.
     fn drop(&mut self) {
         self.fail_pending();
+        *lock(&self.shared.events) = Audience::Ended;
     }
 }

@@ -6,7 +6,32 @@ use sanswarm::Event;
 use tokio::sync::broadcast;
 
 /// How many events wait for a slow listener before it loses the oldest.
-pub(crate) const EVENTS_MAX: usize = 256;
+const EVENTS_MAX: usize = 256;
+
+/// Where a node's events go. There is no channel, which is large, before somebody asks for events.
+#[derive(Default)]
+pub(crate) enum Audience {
+    #[default]
+    Nobody,
+    Some(broadcast::Sender<Event>),
+    /// The node has ended.
+    Ended,
+}
+
+impl Audience {
+    pub(crate) fn subscribe(&mut self) -> Events {
+        if matches!(self, Self::Nobody) {
+            *self = Self::Some(broadcast::channel(EVENTS_MAX).0);
+        }
+        Events(if let Self::Some(sender) = self { Some(sender.subscribe()) } else { None })
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        if let Self::Some(sender) = self {
+            let _ = sender.send(event);
+        }
+    }
+}
 
 /// The events of a node from the moment that [`Node::events`](crate::Node::events) was called: who is connected, who has
 /// told what it is, who is gone, what was accepted in vain. It is bounded: a slow listener loses the oldest events.

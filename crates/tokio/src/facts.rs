@@ -8,9 +8,9 @@ use sanswarm::{
     PingError, Protocols, ResolveId, ToControl, ToLink, TransportError,
 };
 use sanswarm_host::Scope;
-use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::{LinkStats, ListenError, Stream};
+use crate::{LinkStats, ListenError, Stream, socket::Socket};
 
 /// How many facts wait for the control task before those who tell them have to wait.
 pub(crate) const FACTS_MAX: usize = 256;
@@ -84,7 +84,7 @@ pub(crate) enum Command {
 pub(crate) enum Fact {
     Dialed {
         conn: ConnId,
-        socket: Result<TcpStream, TransportError>,
+        socket: Result<Socket, TransportError>,
     },
     Resolved {
         resolve: ResolveId,
@@ -104,7 +104,7 @@ pub(crate) enum Fact {
         wanted: Multiaddr,
     },
     Accepted {
-        socket: TcpStream,
+        socket: Socket,
         local: Multiaddr,
         remote: Multiaddr,
     },

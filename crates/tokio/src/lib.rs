@@ -29,6 +29,13 @@
 //! the interfaces are looked at every 10 seconds; peers are told what has changed. A socket of IPv6 takes no IPv4, so that
 //! both can have one port.
 //!
+//! # Transports
+//!
+//! TCP always. With the feature `ws` WebSocket, `/ws` behind an address of TCP; with `wss` also over TLS: `/wss`, `/tls/ws`,
+//! `/tls/sni/NAME/ws`, for which `Node::with_tls` takes the certificate that a listener needs, and other roots than those of the web.
+//! Within a process `/memory/N`: pipes without a socket, between all nodes of the process, of this adapter or another;
+//! `/memory/0` listens on a number that is free.
+//!
 //! # Lifetime
 //!
 //! A node runs until [`Node::shutdown`], or until the last handle on it is dropped: then its listeners end and its
@@ -64,16 +71,21 @@ mod names;
 mod node;
 mod policy;
 mod shared;
+mod socket;
 mod sockets;
 mod stream;
 mod time;
 mod waiting;
+#[cfg(feature = "ws")]
+mod web;
 
 /// What `loom/` replaces.
 mod sync {
     pub(crate) use std::sync::{Mutex, MutexGuard};
 }
 
+#[cfg(feature = "wss")]
+pub use connect::connect_with_tls;
 pub use connect::{connect, connect_with};
 pub use error::{ListenError, StreamError};
 pub use events::{Events, EventsError};
@@ -86,4 +98,7 @@ pub use sanswarm::{
     SigningError, SnapshotError, Source, StreamId, Subject, TransportError, Visit,
 };
 pub use sanswarm_host::{Handler, NameServers};
+#[cfg(feature = "wss")]
+pub use sanswarm_websocket::{Error as WebError, WebTls};
+pub use socket::Socket;
 pub use stream::Stream;

@@ -8,23 +8,27 @@ use core::{
 };
 use std::{io, sync::Arc};
 
-use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl, ToLink};
+use sanswarm::{ConnId, Deadline, Event, Hangup, Instant, Link, OpenId, OpenStreamError, RecvBuf, ToControl};
 use sanswarm_host::trace::Log;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
-    net::TcpStream,
-    sync::mpsc::{Sender, UnboundedReceiver},
+    sync::mpsc::{Sender, error::TrySendError},
 };
 
 use crate::{
     Stream,
     facts::Fact,
     shared::{LinkShared, LinkState, NodeShared, Slot},
+    socket::Socket,
     time::Timer,
 };
 
 /// After so many bytes, in and out, the task lets others run.
-const TURN_BYTES: usize = 256 * 1024;
+const TURN_BYTES: usize = 64 * 1024;
+
+/// How often a task pauses before it sends: who is told of what has come in may read it, so that less piles up, and what he
+/// writes goes out with what the machine has to say of it.
+const PAUSES: usize = 2;
 
 /// How long a connection on which nothing moves keeps its buffers: who asks and answers should not get them anew each time.
 const GRACE: Duration = Duration::from_millis(200);
@@ -33,14 +37,12 @@ pub(crate) struct LinkTask {
     conn: ConnId,
     shared: Arc<LinkShared>,
     node: Arc<NodeShared>,
-    socket: TcpStream,
+    socket: Socket,
     recv: RecvBuf,
     /// What goes out now, taken from the machine's buffer whole, so that streams can be written to meanwhile.
     out: Vec<u8>,
     /// How much of `out` has gone.
     written: usize,
-    orders: UnboundedReceiver<ToLink>,
-    inbox: Vec<ToLink>,
     facts: Sender<Fact>,
     timer: Timer,
     /// The socket takes no more bytes: what is to be sent is lost.
@@ -68,14 +70,22 @@ struct Todo {
     log: Log,
 }
 
+impl Todo {
+    /// Whether somebody is to be told who may read or write then.
+    fn is_for_streams(&self) -> bool {
+        !(self.wakers.is_empty() && self.opened.is_empty())
+    }
+
+    fn release(&mut self) {
+        self.wakers.shrink_to_fit();
+        self.opened.shrink_to_fit();
+        self.failed.shrink_to_fit();
+        self.messages.shrink_to_fit();
+    }
+}
+
 impl LinkTask {
-    pub(crate) fn new(
-        link: Link,
-        socket: TcpStream,
-        node: Arc<NodeShared>,
-        orders: UnboundedReceiver<ToLink>,
-        facts: Sender<Fact>,
-    ) -> Self {
+    pub(crate) fn new(link: Link, socket: Socket, node: Arc<NodeShared>, facts: Sender<Fact>) -> Self {
         Self {
             conn: link.id(),
             timer: Timer::new(node.clock),
@@ -85,8 +95,6 @@ impl LinkTask {
             socket,
             out: Vec::new(),
             written: 0,
-            orders,
-            inbox: Vec::new(),
             facts,
             is_broken: false,
             is_shut: false,
@@ -103,13 +111,10 @@ impl LinkTask {
     }
 
     /// Runs the connection until its socket can be closed.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         let mut timed_out = false;
         loop {
-            let hangup = self.turn(timed_out);
-            if !self.tell().await {
-                return; // The node is no more.
-            }
+            let Some(hangup) = self.turns(timed_out).await else { return };
             match hangup {
                 Hangup::Both => break,
                 Hangup::Write => self.shut().await,
@@ -121,32 +126,52 @@ impl LinkTask {
             }
             timed_out = poll_fn(|cx| self.poll_wait(cx)).await;
         }
-        self.orders.close();
-        while let Some(message) = self.orders.recv().await {
-            let _ = self.facts.send(Fact::Undelivered(message)).await;
+        let undelivered = self.shared.work(|state| {
+            state.is_gone = true;
+            core::mem::take(&mut state.orders)
+        });
+        for message in undelivered {
+            report(&self.facts, Fact::Undelivered(message)).await;
         }
         let cut = !self.out.is_empty() || self.shared.has_unsent();
-        let _ = self.facts.send(Fact::LinkEnded { conn: self.conn, cut }).await;
+        report(&self.facts, Fact::LinkEnded { conn: self.conn, cut }).await;
     }
 
-    /// Lets the machine use what has come in and say what is to go out. Returns what to do with the socket.
-    fn turn(&mut self, timed_out: bool) -> Hangup {
+    /// Takes turns until there is nothing to do. Returns what to do with the socket; `None`: the node is no more.
+    async fn turns(&mut self, timed_out: bool) -> Option<Hangup> {
         let shared = self.shared.clone();
-        shared.work(|state| self.turn_with(state, timed_out))
+        for pauses in (0..=PAUSES).rev() {
+            let hangup = shared.work(|state| self.turn(state, timed_out && pauses == PAUSES, pauses > 0));
+            if !self.tell().await {
+                return None;
+            }
+            if hangup.is_some() {
+                return hangup;
+            }
+            step_aside().await;
+        }
+        Some(Hangup::No)
     }
 
-    fn turn_with(&mut self, state: &mut LinkState, timed_out: bool) -> Hangup {
+    /// Lets the machine use what has come in and say what is to go out. Returns what to do with the socket. If it `may_pause`,
+    /// that is `None` where somebody is to be told of something first.
+    fn turn(&mut self, state: &mut LinkState, timed_out: bool, may_pause: bool) -> Option<Hangup> {
         let now = self.node.clock.now();
         state.turns += 1;
-        for message in self.inbox.drain(..) {
+        let mut orders = core::mem::take(&mut state.orders);
+        for message in orders.drain(..) {
             state.link.handle_link(now, message);
         }
+        state.orders = orders;
         if timed_out {
             state.link.handle_timeout(now);
         }
-        self.drive(now, state);
-        self.release(now, state, timed_out);
+        let pauses = self.drive(now, state, may_pause);
         self.todo.messages.extend(core::iter::from_fn(|| state.link.poll_control()));
+        if pauses {
+            return None;
+        }
+        self.release(now, state, timed_out);
         if state.link.is_ended() && !core::mem::replace(&mut self.told_end, true) {
             self.todo.wakers.append(&mut state.take_wakers());
         }
@@ -154,11 +179,11 @@ impl LinkTask {
         let deadline = state.link.poll_timeout();
         let release = self.release_at.map(|at| Deadline { at, why: "buffers" });
         self.timer.set(Deadline::sooner(deadline, release));
-        match state.link.hangup(&state.send) {
+        Some(match state.link.hangup(&state.send) {
             // The goodbye is out of the machine's buffer and not gone yet. Without a deadline its time is over.
             Hangup::Write | Hangup::Both if !self.out.is_empty() && deadline.is_some() => Hangup::No,
             hangup => hangup,
-        }
+        })
     }
 
     /// Gives the buffers back when they have rested for long enough.
@@ -173,15 +198,20 @@ impl LinkTask {
             if self.release_at.is_none() {
                 self.recv.release();
                 state.send.release();
+                state.link.shrink();
+                state.orders.shrink_to_fit();
+                self.todo.release();
+                self.socket.release();
                 if self.out.is_empty() {
                     self.out = Vec::new();
                 }
             }
         }
-        state.has_buffers = self.release_at.is_some();
+        state.has_buffers = self.recv.holds_memory() || state.send.holds_memory();
     }
 
-    fn drive(&mut self, now: Instant, state: &mut LinkState) {
+    /// Returns whether it has left off where somebody is to be told of something, if it `may_pause`.
+    fn drive(&mut self, now: Instant, state: &mut LinkState, may_pause: bool) -> bool {
         // Two quiet rounds: `poll_transmit` of the first sees the room that there is, the events of the second pass on whose
         // turn it is, and a stream that negotiates uses its turn in the second's `poll_transmit`.
         let mut quiet = 0;
@@ -189,13 +219,19 @@ impl LinkTask {
             quiet += 1;
             if self.take_events(now, state) {
                 quiet = 0;
+                if may_pause && self.todo.is_for_streams() {
+                    // An agreement goes before all that a handler does, who may reset the stream at once.
+                    state.link.poll_transmit(now, &mut state.send);
+                    return true;
+                }
             }
             // While the socket is full, small writes gather and are sealed together later.
             if !self.out.is_empty() {
-                return;
+                return false;
             }
             if state.link.poll_transmit(now, &mut state.send) > 0 {
                 quiet = 0;
+                continue; // Who is told of an event of this may write more.
             }
             if state.send.take_ready(&mut self.out) {
                 quiet = 0;
@@ -205,6 +241,7 @@ impl LinkTask {
                 self.out.clear();
             }
         }
+        false
     }
 
     fn take_events(&mut self, now: Instant, state: &mut LinkState) -> bool {
@@ -257,14 +294,14 @@ impl LinkTask {
             }
         }
         for message in self.todo.messages.drain(..) {
-            if self.facts.send(Fact::FromLink { conn: self.conn, message }).await.is_err() {
+            if !report(&self.facts, Fact::FromLink { conn: self.conn, message }).await {
                 return false;
             }
         }
         for (stream, request) in self.todo.opened.drain(..) {
             if request.is_some() || self.shared.is_admitted() {
                 self.node.deliver(stream, request);
-            } else if self.facts.send(Fact::Opened { conn: self.conn, stream }).await.is_err() {
+            } else if !report(&self.facts, Fact::Opened { conn: self.conn, stream }).await {
                 return false;
             }
         }
@@ -273,7 +310,7 @@ impl LinkTask {
 
     async fn shut(&mut self) {
         if !core::mem::replace(&mut self.is_shut, true) {
-            // Of a TCP socket this never waits. If it fails the socket is broken, which reading will show.
+            // This never waits. If it fails the socket is broken, which reading will show.
             let _ = poll_fn(|cx| Pin::new(&mut self.socket).poll_shutdown(cx)).await;
         }
     }
@@ -282,10 +319,6 @@ impl LinkTask {
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let mut is_ready = self.poll_write(cx);
         is_ready |= self.poll_read(cx);
-        while let Poll::Ready(Some(message)) = self.orders.poll_recv(cx) {
-            self.inbox.push(message);
-            is_ready = true;
-        }
         is_ready |= self.shared.poll_dirty(cx).is_ready();
         if self.timer.poll(cx).is_ready() {
             return Poll::Ready(true);
@@ -328,8 +361,18 @@ impl LinkTask {
             return false;
         }
         let socket = &mut self.socket;
+        // Who holds no buffer gets one when there is something to put into it.
+        let holds = self.release_at.is_some();
+        if !holds && socket.poll_read_ready(cx).is_pending() {
+            return false;
+        }
         match self.recv.fill(|spare| pin!(socket.read_buf(spare)).poll(cx)) {
-            Poll::Pending => return false,
+            Poll::Pending => {
+                if !holds {
+                    self.recv.release();
+                }
+                return false;
+            }
             Poll::Ready(Ok(0)) => self.recv.set_eof(),
             Poll::Ready(Ok(n)) => self.moved += n,
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -342,6 +385,35 @@ impl LinkTask {
         }
         true
     }
+}
+
+/// Tells the control, once it has room for it. Returns whether there still is a node.
+fn report(control: &Sender<Fact>, fact: Fact) -> impl Future<Output = bool> {
+    // A fact is large, and would be part of the task for as long as that lives.
+    let later = match control.try_send(fact) {
+        Ok(()) => Ok(true),
+        Err(TrySendError::Closed(_)) => Ok(false),
+        Err(TrySendError::Full(fact)) => Err(Box::pin(control.send(fact))),
+    };
+    async {
+        match later {
+            Ok(is_told) => is_told,
+            Err(later) => later.await.is_ok(),
+        }
+    }
+}
+
+/// Lets the tasks run that were woken before. (tokio's own way asks the system for news, too.)
+async fn step_aside() {
+    let mut is_second = false;
+    poll_fn(|cx| {
+        if core::mem::replace(&mut is_second, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for LinkTask {

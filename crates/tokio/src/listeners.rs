@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::{
     facts::{Fact, Reply, Task},
+    socket::Kit,
     sockets,
 };
 
@@ -27,8 +28,8 @@ struct Listener {
 }
 
 impl Listeners {
-    pub(crate) fn start(&mut self, address: Multiaddr, tell: Sender<Fact>) {
-        let task = Some(Task::spawn(sockets::listen(address.clone(), tell)));
+    pub(crate) fn start(&mut self, address: Multiaddr, kit: Kit, tell: Sender<Fact>) {
+        let task = Some(Task::spawn(sockets::listen(address.clone(), kit, tell)));
         self.all.insert(address, Listener { task, bound: None, replies: Vec::new() });
     }
 

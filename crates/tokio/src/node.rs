@@ -4,10 +4,10 @@ use core::{fmt, time::Duration};
 use std::sync::{Arc, OnceLock};
 
 use sanswarm::{
-    Config, ConnId, Control, Counters, Event, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open,
-    OpenStreamError, PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError,
+    Config, ConnId, Control, Counters, IdentifyError, Info, Instant, Keypair, Mark, Multiaddr, Open, OpenStreamError,
+    PeerId, PeerInfo, PingError, ProtocolName, Protocols, SigningError,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Events, Handler, ListenError, NameServers, Stream,
@@ -15,6 +15,7 @@ use crate::{
     error::SHUT_DOWN,
     facts::{Command, Ticket},
     shared::{NodeShared, Run, lock},
+    socket::Kit,
 };
 use sanswarm_host::{Scope, identity, secret, unix_seconds};
 
@@ -27,7 +28,6 @@ pub struct Node {
     id: PeerId,
     commands: mpsc::UnboundedSender<Command>,
     shared: Arc<NodeShared>,
-    events: broadcast::WeakSender<Event>,
 }
 
 /// Counts of a connection.
@@ -86,14 +86,31 @@ impl Node {
     ///
     /// # Panics
     /// As [`new`](Self::new).
-    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, SigningError> {
+    pub fn with_name_servers(config: Config, servers: NameServers) -> Result<Self, SigningError> {
+        Self::start(config, servers, Kit::default())
+    }
+
+    /// Starts a node with something else for the TLS below its WebSockets than [`WebTls::new`](crate::WebTls::new): a
+    /// certificate, which a listener of `/wss` needs, or other roots.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[cfg(feature = "wss")]
+    pub fn with_tls(config: Config, servers: NameServers, tls: crate::WebTls) -> Result<Self, SigningError> {
+        Self::start(config, servers, Kit { tls })
+    }
+
+    fn start(mut config: Config, servers: NameServers, kit: Kit) -> Result<Self, SigningError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let shared = Arc::new(NodeShared::new());
         let (commands, orders) = mpsc::unbounded_channel();
-        let control = ControlTask::new(config, servers, shared.clone(), orders)?;
-        let (id, events) = (control.id(), control.events());
+        let control = ControlTask::new(config, servers, kit, shared.clone(), orders)?;
+        let id = control.id();
         tokio::spawn(control.run());
-        Ok(Self { id, commands, shared, events })
+        Ok(Self { id, commands, shared })
     }
 
     /// Starts a node with a new Ed25519 identity and the default configuration.
@@ -235,7 +252,7 @@ impl Node {
 
     /// The events of the node from now on.
     pub fn events(&self) -> Events {
-        Events(self.events.upgrade().map(|events| events.subscribe()))
+        lock(&self.shared.events).subscribe()
     }
 
     /// Counts of the oldest connection of a peer. `None` if there is none.

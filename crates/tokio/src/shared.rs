@@ -10,12 +10,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sanswarm::{Link, OpenId, Refusal, SendBuf, StreamId};
+use sanswarm::{Link, OpenId, Refusal, SendBuf, StreamId, ToLink};
 
 use sanswarm_host::{Handlers, trace::Span};
 
 use crate::{
     LinkStats, Stream,
+    events::Audience,
     facts::Pending,
     handover::{Handover, State},
     time::Clock,
@@ -30,11 +31,12 @@ pub(crate) struct NodeShared {
     pub(crate) handlers: Mutex<Handlers<Run>>,
     /// Requests without an answer. The control task puts them in; it answers those that fail, links the others.
     pub(crate) pending: Mutex<BTreeMap<OpenId, Pending>>,
+    pub(crate) events: Mutex<Audience>,
 }
 
 impl NodeShared {
     pub(crate) fn new() -> Self {
-        Self { clock: Clock::start(), handlers: Mutex::default(), pending: Mutex::default() }
+        Self { clock: Clock::start(), handlers: Mutex::default(), pending: Mutex::default(), events: Mutex::default() }
     }
 
     pub(crate) fn take_pending(&self, request: OpenId) -> Option<Pending> {
@@ -76,6 +78,8 @@ pub(crate) struct LinkState {
     pub(crate) link: Link,
     pub(crate) send: SendBuf,
     pub(crate) slots: BTreeMap<StreamId, Slot>,
+    /// What the control wants of it.
+    pub(crate) orders: Vec<ToLink>,
     /// A handle has changed something: the task has to look.
     pub(crate) is_dirty: bool,
     /// The task is no more.
@@ -103,6 +107,7 @@ impl LinkShared {
             link,
             send: SendBuf::default(),
             slots: BTreeMap::new(),
+            orders: Vec::new(),
             is_dirty: false,
             is_gone: false,
             bytes_in: 0,
@@ -129,6 +134,18 @@ impl LinkShared {
     /// A call of a handle. If it leaves the state dirty the task is woken.
     pub(crate) fn call<R>(&self, call: impl FnOnce(&mut LinkState) -> R) -> R {
         self.state.call(call)
+    }
+
+    /// Hands the task an order of the control. Gives it back if the connection has ended.
+    pub(crate) fn order(&self, message: ToLink) -> Result<(), ToLink> {
+        self.call(|state| {
+            if state.is_gone {
+                return Err(message);
+            }
+            state.orders.push(message);
+            state.is_dirty = true;
+            Ok(())
+        })
     }
 
     /// For the task: whether a handle has changed something. If not, it is woken when one does.

@@ -99,7 +99,7 @@ async fn a_dnsaddr_leads_to_its_peer_over_long_answers_and_other_names() {
         connect(at, &info, &boot).await.unwrap();
         // A driver of one's own gets a socket.
         let socket = async |text: &str| connect_with(&text.parse().unwrap(), NameServers::At(vec![server.at])).await;
-        assert_eq!(socket(&boot).await.unwrap().peer_addr().unwrap().port(), port);
+        assert_eq!(socket(&boot).await.unwrap().tcp().unwrap().peer_addr().unwrap().port(), port);
         assert_eq!(socket("/dnsaddr/four.test").await.unwrap_err(), TransportError::NotFound);
         assert_eq!(socket("/dns4/four.test/tcp/1").await.unwrap_err(), TransportError::Refused);
         assert_eq!(socket("/dns4/four.test/udp/1").await.unwrap_err(), TransportError::Unsupported);

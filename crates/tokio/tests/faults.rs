@@ -3,11 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
+#[path = "../../host/tests/common/proxy.rs"]
+mod proxy;
 
-use core::time::Duration;
+use core::{net::SocketAddr, time::Duration};
 
-use common::{ECHO, check_echo, config, echo, echo_server, listener_on, within};
-use sanswarm_tokio::{Event, ListenError, Multiaddr, Node, OpenStreamError, PeerInfo, ProtocolName, TransportError};
+use common::{ECHO, check_echo, config, echo, echo_server, listener, listener_on, payload, within};
+use proxy::{Fault, Plan, Proxies};
+use sanswarm_tokio::{
+    Event, ListenError, Multiaddr, Node, OpenStreamError, PeerInfo, ProtocolName, Stream, StreamError, TransportError,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -86,7 +91,7 @@ async fn the_other_end_is_no_libp2p() {
         assert_eq!(error.code(), "negotiation", "{text}");
 
         let random = program(|mut socket| async move {
-            let bytes = common::payload(100_000, 77);
+            let bytes = payload(100_000, 77);
             let _ = socket.write_all(&bytes).await;
         });
         let (text, _) = failure(random.await).await;
@@ -122,7 +127,7 @@ async fn a_listener_survives_its_visitors() {
         let mut http = visit().await;
         http.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         let mut random = visit().await;
-        random.write_all(&common::payload(1000, 200)).await.unwrap();
+        random.write_all(&payload(1000, 200)).await.unwrap();
         let mut middle = visit().await;
         middle.write_all(b"\x13/multistream/1.0.0\n\x07/noi").await.unwrap();
         drop(middle);
@@ -164,6 +169,76 @@ async fn of_several_addresses_one_is_enough() {
         info.addrs.insert(0, format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap());
         let alice = Node::with_new_identity();
         check_echo(alice.open_stream(ECHO, info).await.unwrap(), 1000, 0).await;
+    })
+    .await;
+}
+
+/// Reads the number that a stream begins with, and sends so many bytes; ends if it is even.
+async fn source(mut stream: Stream) {
+    let len = stream.read_u32().await.unwrap() as usize;
+    stream.write_all(&payload(len, 7)).await.unwrap();
+    if len.is_multiple_of(2) {
+        stream.shutdown().await.unwrap();
+    }
+    while let Ok(Some(_)) = stream.read_bytes().await {}
+}
+
+/// Of streams on which so many bytes have come before the connection ends, all of them can be read after it.
+async fn delivered(proxies: &Proxies, fault: Fault, lens: &[u32]) {
+    let name = ProtocolName::from_static("/source/1.0.0");
+    let (bob, mut info) = listener().await;
+    bob.set_stream_handler(&name, source);
+    let port: u16 = info.addrs[0].to_string().rsplit('/').next().unwrap().parse().unwrap();
+    let plan = Plan { fault, of_dialer: false, at: usize::MAX };
+    let proxy = proxies.open(SocketAddr::from(([127, 0, 0, 1], port)), plan);
+    info.addrs = vec![format!("/ip4/127.0.0.1/tcp/{}", proxy.at.port()).parse().unwrap()];
+    let mut config = config(40);
+    config.ping_interval = None;
+    let (alice, mut streams) = (Node::new(config).unwrap(), Vec::new());
+    for len in lens {
+        let mut stream = alice.open_stream(&name, info.clone()).await.unwrap();
+        stream.write_u32(*len).await.unwrap();
+        streams.push(stream);
+    }
+    let all: u64 = lens.iter().map(|len| u64::from(*len)).sum();
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let now = alice.stats(bob.id()).await.unwrap().bytes_in;
+        if now >= all && now == core::mem::replace(&mut before, now) {
+            break;
+        }
+    }
+    proxy.strike();
+    if fault == Fault::Stall {
+        alice.disconnect(bob.id()).await;
+    }
+    while alice.stats(bob.id()).await.is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for (mut stream, len) in streams.into_iter().zip(lens) {
+        let mut got = Vec::new();
+        let end = stream.read_to_end(&mut got).await;
+        assert!(got == payload(*len as usize, 7), "{fault:?}: {} of {len}", got.len());
+        if len.is_multiple_of(2) {
+            assert!(end.is_ok(), "{fault:?}: its end had come, too");
+        } else {
+            let error = end.unwrap_err();
+            let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>());
+            assert_eq!(cause, Some(&StreamError::Closed), "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_delivered_before_the_end_of_a_connection_can_be_read_after_it() {
+    within(async {
+        let proxies = Proxies::start();
+        for fault in [Fault::Cut, Fault::HalfCut, Fault::Reset, Fault::Stall] {
+            for lens in [&[1][..], &[0, 1], &[200_000], &[200_001, 3, 100_000, 65_519, 99_999]] {
+                delivered(&proxies, fault, lens).await;
+            }
+        }
     })
     .await;
 }

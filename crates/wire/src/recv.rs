@@ -7,7 +7,7 @@ use crate::budget::{Budget, Share};
 /// Below this much room a read is not worth its system call: the block is changed first.
 const ROOM_MIN: usize = 4 * 1024;
 
-/// What a buffer with a budget may have outside of it, in bytes: the least capacity.
+/// The first block, in bytes, and what a buffer with a budget may have outside of it: the least capacity.
 const FREE: usize = 8 * 1024;
 
 /// The block that small slices are copied to, in bytes: what one of them may pin.
@@ -37,6 +37,8 @@ pub struct RecvBuf {
     total: u64,
     eof: bool,
     held: bool,
+    /// A read has filled all the room that it had: the next block is as large as it may be.
+    filled_up: bool,
     /// Room for copies of slices that are too short to pin a block.
     small: BytesMut,
     share: Option<Share>,
@@ -46,8 +48,9 @@ impl RecvBuf {
     /// Room for one whole Noise frame and the longest head that a layer may leave unused.
     pub const CAPACITY: usize = 65 * 1024 + 512;
 
-    /// An empty buffer that takes no memory before the first read, then blocks of `capacity` bytes.
-    /// The range is 8 KiB and more; a larger frame that was [announced](Self::announce) makes it grow.
+    /// An empty buffer that takes no memory before the first read, then a block of 8 KiB, and blocks of `capacity` bytes
+    /// from when a read fills one up. The range is 8 KiB and more; a larger frame that was [announced](Self::announce)
+    /// makes it grow.
     pub fn new(capacity: usize) -> Self {
         Self {
             block: BytesMut::new(),
@@ -60,6 +63,7 @@ impl RecvBuf {
             total: 0,
             eof: false,
             held: false,
+            filled_up: false,
             small: BytesMut::new(),
             share: None,
         }
@@ -95,7 +99,9 @@ impl RecvBuf {
 
     /// Says that the first `n` bytes of [`spare`](Self::spare) have been filled. More than there were counts as all.
     pub fn filled(&mut self, n: usize) {
-        let n = n.min(self.block.len() - self.end);
+        let room = self.block.len() - self.end;
+        let n = n.min(room);
+        self.filled_up |= n == room;
         self.end += n;
         self.total += n as u64;
     }
@@ -112,7 +118,9 @@ impl RecvBuf {
         let room = self.make_room();
         self.block.truncate(self.end);
         let result = read(&mut (&mut self.block).limit(room));
-        self.total += (self.block.len() - self.end) as u64;
+        let n = self.block.len() - self.end;
+        self.filled_up |= n == room;
+        self.total += n as u64;
         self.end = self.block.len();
         result
     }
@@ -139,10 +147,16 @@ impl RecvBuf {
         if self.is_empty() {
             self.block = BytesMut::new();
             self.small = BytesMut::new();
+            self.filled_up = false;
             if let Some(share) = &mut self.share {
                 share.give();
             }
         }
+    }
+
+    /// Whether it holds memory, with bytes in it or without.
+    pub fn holds_memory(&self) -> bool {
+        self.block.capacity() > 0 || self.small.capacity() > 0
     }
 
     // ---- the layers' side
@@ -273,6 +287,9 @@ impl RecvBuf {
     /// Makes sure that the block has room behind `end`, and returns how much of it may be used.
     fn make_room(&mut self) -> usize {
         let mut bound = self.bound();
+        if !self.filled_up {
+            bound = bound.min(FREE.max(self.sealed - self.start + self.announced));
+        }
         if let Some(share) = &mut self.share {
             bound = bound.min(FREE + share.get(bound.saturating_sub(FREE)));
         }
@@ -416,7 +433,7 @@ mod tests {
         recv.reveal_all();
         recv.consume(1);
         recv.release();
-        assert_eq!(recv.block.capacity(), 0);
+        assert!(!recv.holds_memory());
     }
 
     #[test]

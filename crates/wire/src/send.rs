@@ -89,6 +89,11 @@ impl SendBuf {
         }
     }
 
+    /// Whether it holds memory, with bytes in it or without.
+    pub fn holds_memory(&self) -> bool {
+        self.store.capacity() > 0
+    }
+
     /// Exchanges the storage with `other` if all of it is ready and none was sent: a writer on another thread sends
     /// from it while layers go on appending. `other` must be empty and becomes the new storage; what it then holds is
     /// all to be sent. Returns whether it happened.

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use sanswarm::{ConnectionError, Multiaddr, SendBuf};
 use sanswarm_multistream_select::{Negotiator, Outcome};
+use sanswarm_tokio::{NameServers, WebTls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::is_open_question;
@@ -16,11 +17,11 @@ const LIST_BYTES_MAX: usize = 32 * 1024;
 
 /// Completes an error about security protocols by the peer's list, where it tells one. Bytes of a handshake have followed
 /// the proposal on the connection that failed, so this asks on another one.
-pub(super) async fn complete(error: ConnectionError, address: &Multiaddr) -> ConnectionError {
+pub(super) async fn complete(error: ConnectionError, address: &Multiaddr, tls: WebTls) -> ConnectionError {
     if !is_open_question(&error) {
         return error;
     }
-    let names = tokio::time::timeout(PATIENCE, ask(address)).await.ok().flatten();
+    let names = tokio::time::timeout(PATIENCE, ask(address, tls)).await.ok().flatten();
     match (error, names) {
         (ConnectionError::NothingInCommon { stage, offered, .. }, Some(remote)) => {
             ConnectionError::NothingInCommon { stage, offered, remote }
@@ -29,8 +30,8 @@ pub(super) async fn complete(error: ConnectionError, address: &Multiaddr) -> Con
     }
 }
 
-async fn ask(address: &Multiaddr) -> Option<Vec<String>> {
-    let mut socket = sanswarm_tokio::connect(address).await.ok()?;
+async fn ask(address: &Multiaddr, tls: WebTls) -> Option<Vec<String>> {
+    let mut socket = sanswarm_tokio::connect_with_tls(address, NameServers::System, tls).await.ok()?;
     let (mut negotiator, mut send) = (Negotiator::query(), SendBuf::default());
     negotiator.poll_transmit(&mut send);
     socket.write_all(send.ready()).await.ok()?;

@@ -1,4 +1,4 @@
-//! The conversation: one connection, driven by hand over a socket of tokio's.
+//! The conversation: one connection, driven by hand over a socket of the adapter's.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -7,17 +7,15 @@ use sanswarm::{ConnectionError, Hangup, Instant, ProtocolName, RecvBuf, SendBuf,
 use sanswarm_connection::{Connection, Direction, Event, Open, StreamId, transcript::Level};
 use sanswarm_identify as identify;
 use sanswarm_ping as ping;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use sanswarm_tokio::Socket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::print::{Findings, Printer};
 use crate::{failure::Failure, key};
 
 /// What the conversation is about.
 pub(super) struct Talk {
-    socket: TcpStream,
+    socket: Socket,
     start: tokio::time::Instant,
     conn: Connection,
     recv: RecvBuf,
@@ -37,7 +35,7 @@ const PONGS_MAX: usize = 4;
 
 impl Talk {
     pub(super) fn new(
-        socket: TcpStream,
+        socket: Socket,
         printer: Printer,
         us: Vec<u8>,
         connection: impl FnOnce(Instant) -> Result<Connection, Failure>,

@@ -3,7 +3,7 @@
 //! | libp2p/unified-testing | libp2p/test-plans | |
 //! |---|---|---|
 //! | `IS_DIALER` | `is_dialer` | `true` or `false` |
-//! | `TRANSPORT` | `transport` | `tcp` |
+//! | `TRANSPORT` | `transport` | `tcp` or `ws` |
 //! | `SECURE_CHANNEL` | `security` | `noise` or `tls` |
 //! | `MUXER` | `muxer` | `yamux` or `mplex` |
 //! | `REDIS_ADDR` | `redis_addr`, else `redis:6379` | host and port |
@@ -19,7 +19,7 @@ use core::{
 
 use sanswarm::{Muxer, Security};
 
-use crate::failure::Usage;
+use crate::{args::Transport, failure::Usage};
 
 /// Which of the two contracts: they differ in names, in Redis' key and in the form of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub(super) enum Form {
 pub(super) struct Test {
     pub(super) form: Form,
     pub(super) is_dialer: bool,
+    pub(super) transport: Transport,
     pub(super) security: Security,
     pub(super) muxer: Muxer,
     pub(super) redis: String,
@@ -79,7 +80,7 @@ const LOWER: Names = Names {
 const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Other transports of the suites. Their tests are not for us.
-const TRANSPORTS: [&str; 8] = ["ws", "wss", "quic", "quic-v1", "webtransport", "webrtc", "webrtc-direct", "https"];
+const TRANSPORTS: [&str; 7] = ["wss", "quic", "quic-v1", "webtransport", "webrtc", "webrtc-direct", "https"];
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -91,13 +92,14 @@ impl Test {
             |names: &Names| [names.is_dialer, names.transport, names.redis].iter().any(|name| variable(name).is_some());
         let (form, names) = if is_set(&LOWER) && !is_set(&UPPER) { (Form::Lower, LOWER) } else { (Form::Upper, UPPER) };
         let must = |name: &'static str| variable(name).ok_or(Usage::NoVariable(name));
-        transport(names.transport, must(names.transport)?)?;
+        let transport = transport(names.transport, must(names.transport)?)?;
         let redis = match form {
             Form::Upper => must(names.redis)?,
             Form::Lower => variable(names.redis).unwrap_or_else(|| "redis:6379".to_owned()),
         };
         Ok(Self {
             form,
+            transport,
             is_dialer: flag(names.is_dialer, must(names.is_dialer)?)?,
             security: security(names.security, must(names.security)?)?,
             muxer: muxer(names.muxer, must(names.muxer)?)?,
@@ -122,9 +124,10 @@ fn wrong<T>(option: &'static str, value: String, wanted: &'static str) -> Result
     Err(Usage::Value { option, value, wanted })
 }
 
-fn transport(name: &'static str, value: String) -> Result<(), Usage> {
+fn transport(name: &'static str, value: String) -> Result<Transport, Usage> {
     match &*value {
-        "tcp" => Ok(()),
+        "tcp" => Ok(Transport::Tcp),
+        "ws" => Ok(Transport::WebSocket),
         known if TRANSPORTS.contains(&known) => Err(Usage::NotSupported { option: name, value }),
         _ => wrong(name, value, "a transport such as tcp"),
     }
@@ -194,6 +197,8 @@ mod tests {
         let test = read(&UPPER, ("TEST_TIMEOUT_SECS", Some("7"))).unwrap();
         assert_eq!((test.form, test.is_dialer, test.debug), (Form::Upper, true, false));
         assert_eq!((test.security, test.muxer), (Security::Noise, Muxer::Yamux));
+        assert_eq!(test.transport, Transport::Tcp);
+        assert_eq!(read(&UPPER, ("TRANSPORT", Some("ws"))).unwrap().transport, Transport::WebSocket);
         assert_eq!((&*test.redis, test.timeout), ("transport-redis:6379", Duration::from_secs(7)));
         assert_eq!(test.address_key(), "a5b50d5e_listener_multiaddr");
         assert!(read(&UPPER, ("DEBUG", Some("true"))).unwrap().debug);

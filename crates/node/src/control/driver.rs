@@ -51,8 +51,10 @@ impl Control {
     pub(crate) fn add_pipe(&mut self, now: Instant, local: Multiaddr, remote: Multiaddr) -> Result<ConnId, Denied> {
         let conn = self.swarm.handle_accepted(now, local, remote.clone())?;
         let role = Role::Listener;
-        self.conns
-            .insert(conn, Conn { role, accepted: true, address: remote, expected: None, has_link: false, ready: None });
+        self.conns.insert(
+            conn,
+            Box::new(Conn { role, accepted: true, address: remote, expected: None, has_link: false, ready: None }),
+        );
         Ok(conn)
     }
 
@@ -123,7 +125,7 @@ impl Control {
                 let Some(peer) = self.peer_of(id) else { return };
                 if let Ok(info) = &identify {
                     self.remember(now, peer, info);
-                    self.peers.insert(peer, info.clone());
+                    self.peers.insert(peer, Box::new(info.clone()));
                 }
                 self.events.push_back(Event::PeerReady { peer, conn: id, identify });
             }
@@ -133,7 +135,7 @@ impl Control {
                 merge(info, change);
                 let info = info.clone();
                 self.remember(now, peer, &info);
-                self.events.push_back(Event::PeerChanged { peer, conn: id, info });
+                self.events.push_back(Event::PeerChanged { peer, conn: id, info: *info });
             }
             ToControlKind::Pong(result) => {
                 match &result {
@@ -150,6 +152,14 @@ impl Control {
             ToControlKind::Closed(result) => self.closed(now, id, result),
         }
         self.drain_swarm();
+    }
+
+    /// Gives memory back that is of no use while nothing happens. A driver calls this before it waits, or never.
+    pub fn shrink(&mut self) {
+        self.to_links.shrink_to_fit();
+        self.actions.shrink_to_fit();
+        self.events.shrink_to_fit();
+        self.swarm.shrink();
     }
 
     /// The next message for a link.

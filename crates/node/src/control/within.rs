@@ -74,7 +74,7 @@ impl Control {
                     let role = Role::Dialer;
                     let (to, expected) = (address.clone(), peer);
                     let entry = Conn { role, accepted: false, address: to, expected, has_link: false, ready: None };
-                    self.conns.insert(conn, entry);
+                    self.conns.insert(conn, Box::new(entry));
                     self.actions.push_back(Action::Dial { conn, address });
                 }
                 swarm::Action::Abandon { conn } => {

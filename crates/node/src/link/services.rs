@@ -27,13 +27,13 @@ impl Link {
         let label = self.setup.labels.get(&name);
         let id = self.conn.open(now, Arc::new([name]), how).ok()?;
         self.conn.set_label(id, label);
-        self.services.insert(id, service);
+        self.services.insert(id, Box::new(service));
         Some(id)
     }
 
     pub(super) fn service_opened(&mut self, now: Instant, id: connection::StreamId) {
         let payload = self.payload();
-        if let Some(Service { kind: Kind::Ping(pinger), .. }) = self.services.get_mut(&id) {
+        if let Some(Kind::Ping(pinger)) = self.services.get_mut(&id).map(|service| &mut service.kind) {
             pinger.start(now, payload);
             self.ping_is_open = true;
         }
@@ -44,9 +44,9 @@ impl Link {
     /// Starts a ping if none is under way.
     pub(super) fn start_ping(&mut self, now: Instant) -> bool {
         let payload = self.payload();
-        match self.ping.and_then(|id| Some((id, self.services.get_mut(&id)?))) {
+        match self.ping.and_then(|id| Some((id, &mut self.services.get_mut(&id)?.kind))) {
             Some(_) if !self.ping_is_open => false,
-            Some((id, Service { kind: Kind::Ping(pinger), .. })) => {
+            Some((id, Kind::Ping(pinger))) => {
                 let started = pinger.start(now, payload);
                 self.due.push_back(id);
                 started
@@ -93,7 +93,7 @@ impl Link {
                     return;
                 }
                 Some(Outcome::Ended) => {
-                    if self.services.get(&id).is_some_and(Service::is_over) {
+                    if self.services.get(&id).is_some_and(|service| service.is_over()) {
                         self.services.remove(&id);
                     }
                     return;
@@ -175,7 +175,7 @@ impl Link {
 
     /// If the push on this stream is over as far as we are concerned: what came up since is pushed next.
     pub(super) fn check_pushed(&mut self, now: Instant, id: connection::StreamId) {
-        if self.push != Some(id) || self.services.get(&id).is_some_and(Service::is_due) {
+        if self.push != Some(id) || self.services.get(&id).is_some_and(|service| service.is_due()) {
             return;
         }
         self.push = None;

@@ -146,7 +146,7 @@ impl Link {
                 let _ = self.conn.reset(id);
                 return;
             }
-            self.services.insert(id, service);
+            self.services.insert(id, Box::new(service));
             self.due.push_back(id);
         } else if let Some(handler) = self.setup.handlers.get(&protocol).filter(|_| self.is_let_in(&protocol)) {
             self.tell_opened(id, None, protocol, Some(handler));

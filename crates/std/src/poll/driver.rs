@@ -8,7 +8,6 @@ use core::{
 use std::{
     collections::VecDeque,
     io,
-    net::TcpStream,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -28,9 +27,12 @@ use crate::{
     dial::{self, DIALS_MAX},
     names::Resolver,
     node::new_config,
+    socket::{self, Kit, Socket, tcp_addr},
     threads::{Kind, Threads},
 };
-use sanswarm_host::{Interfaces, is_wildcard, multiaddr, secret, socket_addr, transport_error, unix_seconds};
+use sanswarm_host::{
+    Interfaces, MemoryListener, is_wildcard, memory_number, multiaddr_like, secret, transport_error, unix_seconds,
+};
 
 /// Events that may wait for the user. With more of them no socket is read.
 const EVENTS_MAX: usize = 1024;
@@ -43,6 +45,7 @@ pub struct Driver {
     node: Node,
     clock: Clock,
     sockets: Sockets,
+    kit: Kit,
     poller: Arc<Poller>,
     /// A [`Waker`] was used and nobody was told.
     woken: Arc<AtomicBool>,
@@ -60,7 +63,7 @@ pub struct Driver {
 
 /// What other threads tell.
 enum Heard {
-    Dialed(ConnId, Result<TcpStream, TransportError>),
+    Dialed(ConnId, Result<Socket, TransportError>),
     Resolved(ResolveId, Result<Answer, TransportError>),
 }
 
@@ -93,18 +96,34 @@ impl Driver {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn with_name_servers(mut config: Config, servers: NameServers) -> Result<Self, StartError> {
+    pub fn with_name_servers(config: Config, servers: NameServers) -> Result<Self, StartError> {
+        Self::start(config, servers, Kit::default())
+    }
+
+    /// A driver with something else for the TLS below its WebSockets than [`WebTls::new`](crate::WebTls::new): a certificate,
+    /// which a listener of `/wss` needs, or other roots.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    #[cfg(feature = "wss")]
+    pub fn with_tls(config: Config, servers: NameServers, tls: crate::WebTls) -> Result<Self, StartError> {
+        Self::start(config, servers, Kit { tls })
+    }
+
+    fn start(mut config: Config, servers: NameServers, kit: Kit) -> Result<Self, StartError> {
         config.unix_seconds = config.unix_seconds.or_else(unix_seconds);
         let (attempt, resolve) = (config.swarm.attempt, config.swarm.resolve);
         let mut node = Node::new(config).map_err(StartError::Signing)?;
         node.set_resolves(true);
+        socket::transports().for_each(|transport| node.swarm().add_transport(transport));
         let threads = Arc::<Threads>::default();
         let poller = Poller::new().map_err(|error| StartError::System(transport_error(&error)))?;
         let poller = Arc::new(poller);
         Ok(Self {
             node,
             clock: Clock::new(),
-            sockets: Sockets::new(poller.clone()),
+            sockets: Sockets::new(poller.clone(), kit.clone()),
+            kit,
             poller,
             woken: Arc::default(),
             rest: None,
@@ -177,7 +196,9 @@ impl Driver {
         let due = due.map(|at| self.clock.until(at));
         let wait = match (timeout, due) {
             // A wake that came while we did not wait counts, too: the poller may have forgotten it.
-            _ if !self.events.is_empty() || self.woken.load(Ordering::Acquire) => Some(Duration::ZERO),
+            _ if !self.events.is_empty() || self.sockets.has_news() || self.woken.load(Ordering::Acquire) => {
+                Some(Duration::ZERO)
+            }
             (Some(timeout), Some(due)) => Some(timeout.min(due)),
             (one, other) => one.or(other),
         };
@@ -192,13 +213,15 @@ impl Driver {
                 Heard::Resolved(resolve, result) => self.node.handle_resolved(self.now(), resolve, result),
             }
         }
+        self.said.extend(self.sockets.take_tapped().into_iter().map(polling::Event::all));
         for event in core::mem::take(&mut self.said) {
-            if self.sockets.listener(event.key).is_some() {
+            if self.sockets.is_listener(event.key) {
                 self.accept(event.key);
             } else {
                 self.sockets.handle(&event, &mut self.node);
             }
         }
+        self.sockets.read_stocked(&mut self.node);
         let now = self.now();
         if self.rest.is_some_and(|at| at <= now) {
             self.rest = None;
@@ -279,11 +302,18 @@ impl Driver {
     }
 
     fn bind(&mut self, address: &Multiaddr) -> Result<Multiaddr, TransportError> {
-        let addr = socket_addr(address).ok_or(TransportError::Unsupported)?;
+        if let Some(number) = memory_number(address) {
+            let listener = MemoryListener::bind(number)?;
+            let bound = listener.address();
+            self.sockets.add_memory_listener(listener, address.clone());
+            return Ok(bound);
+        }
+        self.kit.check_listen(address)?;
+        let addr = tcp_addr(address).ok_or(TransportError::Unsupported)?;
         let mut bind = || -> io::Result<Multiaddr> {
             let listener = bind(addr)?;
             listener.set_nonblocking(true)?;
-            let bound = multiaddr(listener.local_addr()?);
+            let bound = multiaddr_like(address, listener.local_addr()?);
             self.sockets.add_listener(listener, address.clone(), bound.clone())?;
             Ok(bound)
         };
@@ -308,9 +338,10 @@ impl Driver {
     }
 
     fn dial(&mut self, conn: ConnId, address: Multiaddr) {
-        let (sender, poller, time) = (self.heard.0.clone(), self.poller.clone(), self.attempt);
+        let (sender, poller) = (self.heard.0.clone(), self.poller.clone());
+        let (kit, time) = (self.kit.clone(), self.attempt);
         let run = move || {
-            let _ = sender.send(Heard::Dialed(conn, dial::connect(&address, time)));
+            let _ = sender.send(Heard::Dialed(conn, dial::connect(&address, time, &kit)));
             let _ = poller.notify();
         };
         if let Err(error) = self.threads.spawn(Kind::Dial, "sanswarm-dial", DIALS_MAX, run) {
@@ -318,7 +349,7 @@ impl Driver {
         }
     }
 
-    fn dialed(&mut self, conn: ConnId, result: Result<TcpStream, TransportError>) {
+    fn dialed(&mut self, conn: ConnId, result: Result<Socket, TransportError>) {
         let now = self.now();
         match result.and_then(|socket| Ok((socket, secret()?))) {
             Ok((socket, secret)) => {
@@ -332,9 +363,8 @@ impl Driver {
 
     fn accept(&mut self, key: usize) {
         for _ in 0..ACCEPTS {
-            let Some(listener) = self.sockets.listener(key) else { return };
-            let socket = match listener.accept() {
-                Ok((socket, _)) => socket,
+            let (socket, local, remote) = match self.sockets.accept(key) {
+                Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_passing(&error) => continue,
                 Err(_) => {
@@ -343,17 +373,15 @@ impl Driver {
                     return;
                 }
             };
-            let (Ok(local), Ok(remote), Ok(secret)) = (socket.local_addr(), socket.peer_addr(), secret()) else {
-                continue;
-            };
-            let now = self.now();
-            if let Ok(conn) = self.node.handle_accepted(now, multiaddr(local), multiaddr(remote), secret) {
+            let (now, Ok(secret)) = (self.now(), secret()) else { continue };
+            if let Ok(conn) = self.node.handle_accepted(now, local, remote, secret) {
                 self.add(conn, socket);
             }
         }
+        self.sockets.look_again(key);
     }
 
-    fn add(&mut self, conn: ConnId, socket: TcpStream) {
+    fn add(&mut self, conn: ConnId, socket: Socket) {
         if self.sockets.add(conn, socket).is_err() {
             self.node.handle_broken(conn);
         }
