@@ -8,6 +8,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt};
 use sanswarm::{Multiaddr, Muxer, Security, multiaddr::Protocol};
+use tracing::Level;
 
 use crate::{failure::Usage, metrics, sim};
 
@@ -172,6 +173,8 @@ pub(crate) struct Options {
     pub(crate) rate: Option<u32>,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
+    /// What is told of the node's inside.
+    pub(crate) log: Option<Level>,
     pub(crate) sim: sim::Options,
 }
 
@@ -230,6 +233,7 @@ fn positional(value: String, verb: &mut Option<Verb>, options: &mut Options) -> 
 fn option(name: &str, parser: &mut Parser, verb: Option<Verb>, options: &mut Options) -> Result<(), Usage> {
     match name {
         "json" => options.json = true,
+        "log" => options.log = Some(level(&parser.value()?.string()?)?),
         _ if verb == Some(Verb::Sim) => sim::option(name, parser, &mut options.sim)?,
         "verbose" => options.verbose = true,
         "security" => options.security = Some(security(&parser.value()?.string()?)?),
@@ -364,6 +368,16 @@ fn seconds(option: &'static str, text: &str) -> Result<Duration, Usage> {
     })
 }
 
+fn level(text: &str) -> Result<Level, Usage> {
+    let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let found = levels.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| Usage::Value {
+        option: "--log",
+        value: text.to_owned(),
+        wanted: "error, warn, info, debug or trace",
+    })
+}
+
 fn socket(text: &str) -> Result<SocketAddr, Usage> {
     metrics::address(text).ok_or_else(|| Usage::Value {
         option: "--metrics",
@@ -398,7 +412,7 @@ mod tests {
     #[test]
     fn reads_every_option() {
         let all = "echo /ip4/127.0.0.1/tcp/1 --security noise,noise --muxer mplex,yamux,mplex --transport=tcp,ws --port 7 \
-                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v \
+                   --timeout 1.5 --streams 20 --bytes 64M --half-close late --key a/b --json -v --log debug \
                    --tls-roots r --tls-certificate c --tls-key k";
         let expected = Options {
             address: Some("/ip4/127.0.0.1/tcp/1".to_owned()),
@@ -423,6 +437,7 @@ mod tests {
             rate: None,
             json: true,
             verbose: true,
+            log: Some(Level::DEBUG),
             sim: sim::Options::default(),
         };
         assert_eq!(run(all), Ok(Request::Run(Verb::Echo, Box::new(expected))));
@@ -448,6 +463,8 @@ mod tests {
     #[test]
     fn options_may_come_before_the_address() {
         assert_eq!(options("ping --json /a").address.as_deref(), Some("/a"));
+        assert_eq!(options("--log trace demo").log, Some(Level::TRACE));
+        assert_eq!(options("sim --log error").log, Some(Level::ERROR));
     }
 
     #[test]
@@ -507,6 +524,9 @@ mod tests {
             "listen --connections 1",
             "ping /a --metrics 127.0.0.1:1",
             "listen --metrics",
+            "demo --log",
+            "demo --log loud",
+            "demo --log DEBUG,hyper=info",
             "listen --metrics 9100",
             "listen --metrics localhost:9100",
             "listen --metrics 127.0.0.1:65536",

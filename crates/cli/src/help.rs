@@ -41,6 +41,7 @@ Several are addresses of one peer, of which one ends in its id: the first that w
 
 options of every verb:
   --json               one JSON object a line on stdout
+  --log LEVEL          say on stderr what the node does within: error, warn, info, debug or trace (default: nothing)
   -h, --help           the text for the verb
   -V, --version        the version
 
@@ -63,6 +64,7 @@ macro_rules! common {
                        (default: a new one each time)
   --json               one JSON object a line on stdout
   -v, --verbose        say on stderr what happens
+  --log LEVEL          the same in detail: error, warn, info, debug or trace
   -h, --help           this text"
     };
 }
@@ -115,7 +117,8 @@ SIGINT and SIGTERM end it in good order, with status 0.
     common!(),
     "
 
-JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address, {\"metrics\":\"http://...\"}; with -v others with an \"event\".
+JSON: {\"address\":\"/ip4/.../p2p/...\"} for each address, {\"metrics\":\"http://.../metrics\"} behind them; with -v
+  further objects with an \"event\".
 
 example:
   sanswarm listen /ip4/127.0.0.1/tcp/4001 --key node.key"

@@ -50,6 +50,9 @@ fn run(request: &Request) -> Result<(), Failure> {
         Request::Run(Verb::Keygen, options) => keygen::run(options),
         Request::Run(Verb::Sim, options) => sim::run(options),
         Request::Run(verb, options) => {
+            if let Some(level) = options.log {
+                output::log(level);
+            }
             let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
             let mut builder = tokio::runtime::Builder::new_multi_thread();
             let runtime = builder.worker_threads(threads).enable_all().build().map_err(Failure::Runtime)?;

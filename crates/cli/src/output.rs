@@ -4,6 +4,7 @@ use core::{fmt::Display, time::Duration};
 use std::io::{self, IsTerminal, Write};
 
 use sanswarm::{Attempt, AttemptCause, OpenStreamError};
+use tracing::Level;
 
 use crate::{failure::Failure, json::Object};
 
@@ -23,6 +24,13 @@ pub(crate) fn note_if(wanted: bool, text: impl Display) {
     if wanted {
         note(text);
     }
+}
+
+/// Has all that is told to `tracing` of this level and above it written to stderr, a line each.
+pub(crate) fn log(level: Level) {
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(io::stderr);
+    // There is none yet.
+    let _ = lines.try_init();
 }
 
 /// Reports a failure: one line on stderr, and for machines one object on stdout.

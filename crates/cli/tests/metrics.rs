@@ -208,6 +208,31 @@ fn every_line_is_right_while_there_is_traffic() {
 }
 
 #[test]
+fn the_page_on_observability_lists_what_is_served() {
+    let page = include_str!("../../../docs/observability.md");
+    let table = page.split("| metric |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let row = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let ticked = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut listed = BTreeMap::new();
+    for cells in table.lines().skip(2).map(row) {
+        ticked(&cells[1]).into_iter().for_each(|name| drop(listed.insert(name, ticked(&cells[2]))));
+    }
+    let (_listener, host) = listener(&[]);
+    let served = scrape(&host);
+    assert_eq!(listed.keys().collect::<Vec<_>>(), served.keys().collect::<Vec<_>>());
+    for (name, family) in &served {
+        let labels: BTreeSet<_> = family.values.keys().flat_map(|(_, labels)| labels.keys()).collect();
+        // Values may be told with an earlier metric that has the same label.
+        let known: BTreeSet<_> = listed[name].iter().chain(listed.values().flatten()).collect();
+        assert!(labels.iter().all(|label| listed[name].contains(label)), "{name}: {labels:?}");
+        for (label, value) in family.values.keys().flat_map(|(_, labels)| labels) {
+            let is_free = ["version", "peer", "le", "protocol"].contains(&label.as_str());
+            assert!(is_free || known.contains(value), "{name}: {label}={value}");
+        }
+    }
+}
+
+#[test]
 fn who_asks_for_something_else_is_told_so() {
     let (_listener, host) = listener(&[]);
     for (request, status) in [

@@ -39,6 +39,8 @@ fn wrong_usage_is_status_2_and_one_line() {
         &["demo", "--surprise"],
         &["listen", "--port", "70000"],
         &["demo", "--half-close", "never"],
+        &["demo", "--log", "loud"],
+        &["--log"],
     ] {
         assert!(fails(args, 2).contains("usage: "), "{args:?}");
     }
@@ -106,4 +108,24 @@ fn a_bad_key_file_is_one_line() {
     assert!(fails(&["keygen", "--key", &file], 1).contains("key: "));
     assert!(fails(&["listen", "--key", &dir.file("no/such/folder")], 1).contains("key: "));
     assert_eq!(fs::read(&file).unwrap(), b"not a key");
+}
+
+#[test]
+fn what_happens_within_is_told_on_stderr_where_that_is_asked_for() {
+    let listener = common::Listener::start(&[]);
+    let peer = listener.address.rsplit('/').next().unwrap();
+    for (level, lines) in [("error", false), ("info", false), ("debug", true), ("TRACE", true)] {
+        let output = sanswarm(&["--log", level, "ping", &listener.address, "--count", "1"]);
+        let (out, err) = texts(&output);
+        assert_eq!((output.status.code(), out.lines().count()), (Some(0), 3), "{out}{err}");
+        let within =
+            |what: &str| err.lines().any(|line| line.contains("DEBUG connection{conn=") && line.contains(what));
+        assert_eq!(within(&format!("peer={peer}}}: sanswarm: connected security=/noise")), lines, "{level}: {err}");
+        assert_eq!(
+            (within("closed reason="), err.contains("pinged rtt=")),
+            (lines, level == "TRACE"),
+            "{level}: {err}"
+        );
+        assert!(!err.contains('\u{1b}'), "{err}");
+    }
 }

@@ -605,7 +605,7 @@ impl Connection {
     }
 
     fn end(&mut self, now: Instant, result: Result<CloseReason, Error>) {
-        self.streams.tally.close();
+        self.streams.end();
         // On an error the muxer has its own last word.
         if let (Ok(_), Some(session)) = (&result, self.streams.session_mut()) {
             session.go_away();

@@ -134,32 +134,23 @@ pub(crate) enum End {
 
 /// Counts the streams of a connection. It holds memory only while there is something to ask for.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    counters: Option<Box<Counters>>,
-    open: u32,
-    /// The connection has ended: what is cleared away now was counted.
-    is_closed: bool,
-}
+pub(crate) struct Tally(Option<Box<Counters>>);
 
 impl Tally {
     pub(crate) fn counters(&self) -> Option<&Counters> {
-        self.counters.as_deref()
+        self.0.as_deref()
     }
 
     pub(crate) fn take(&mut self) -> Option<Box<Counters>> {
-        self.counters.take()
+        self.0.take()
     }
 
     fn streams(&mut self) -> &mut StreamCounters {
-        &mut self.counters.get_or_insert_default().streams
+        &mut self.0.get_or_insert_default().streams
     }
 
     /// A stream was agreed on; ours after so many round trips.
     pub(crate) fn agreed(&mut self, direction: Direction, round_trips: u32) {
-        if self.is_closed {
-            return;
-        }
-        self.open += 1;
         let streams = self.streams();
         match direction {
             Direction::Inbound => streams.accepted += 1,
@@ -172,9 +163,6 @@ impl Tally {
 
     /// A stream was not agreed on.
     pub(crate) fn failed(&mut self, direction: Direction) {
-        if self.is_closed {
-            return;
-        }
         match direction {
             Direction::Inbound => self.streams().turned_away += 1,
             Direction::Outbound => self.streams().refused += 1,
@@ -183,10 +171,6 @@ impl Tally {
 
     /// An open stream has ended.
     pub(crate) fn ended(&mut self, end: End) {
-        if self.is_closed {
-            return;
-        }
-        self.open -= 1;
         let streams = self.streams();
         match end {
             End::Finished => streams.finished += 1,
@@ -195,17 +179,16 @@ impl Tally {
         }
     }
 
-    /// The connection has ended, and all streams with it.
-    pub(crate) fn close(&mut self) {
-        let cut = core::mem::take(&mut self.open);
-        if !core::mem::replace(&mut self.is_closed, true) && cut > 0 {
-            self.streams().cut += u64::from(cut);
+    /// The connection has ended, and so many open streams with it.
+    pub(crate) fn cut(&mut self, streams: usize) {
+        if streams > 0 {
+            self.streams().cut += streams as u64;
         }
     }
 
     /// A stream that was agreed on has a label, and so many bytes have arrived behind the agreement.
     pub(crate) fn labelled(&mut self, label: NonZeroU8, direction: Direction, bytes: usize) {
-        let counters = self.counters.get_or_insert_default().label(label);
+        let counters = self.0.get_or_insert_default().label(label);
         match direction {
             Direction::Inbound => counters.accepted += 1,
             Direction::Outbound => counters.opened += 1,
@@ -215,13 +198,13 @@ impl Tally {
 
     pub(crate) fn received(&mut self, label: Option<NonZeroU8>, bytes: usize) {
         if let Some(label) = label {
-            self.counters.get_or_insert_default().label(label).bytes_in += bytes as u64;
+            self.0.get_or_insert_default().label(label).bytes_in += bytes as u64;
         }
     }
 
     pub(crate) fn sent(&mut self, label: Option<NonZeroU8>, bytes: usize) {
         if let Some(label) = label {
-            self.counters.get_or_insert_default().label(label).bytes_out += bytes as u64;
+            self.0.get_or_insert_default().label(label).bytes_out += bytes as u64;
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Streams {
     due: VecDeque<StreamId>,
     deadlines: Deadlines,
     going_away: bool,
+    /// The connection has ended: what is cleared away now was counted.
+    is_over: bool,
     scratch: Vec<u8>,
     /// Bytes in all inboxes.
     unread: usize,
@@ -60,6 +62,7 @@ impl Streams {
             due: VecDeque::new(),
             deadlines: Deadlines::default(),
             going_away: false,
+            is_over: false,
             scratch: Vec::new(),
             unread: 0,
             tally: Tally::default(),
@@ -238,7 +241,7 @@ impl Streams {
             stream.finish_due = false;
             session.finish(mux);
             if stream.remote_finished && matches!(stream.state, State::Refusing(_)) {
-                self.tally.failed(Direction::Inbound);
+                self.count_end(false, Direction::Inbound, End::Finished);
                 return self.remove(id, false);
             }
             self.retire(id);
@@ -247,11 +250,7 @@ impl Streams {
 
     pub(crate) fn reset(&mut self, id: StreamId) -> Result<(), WriteError> {
         let stream = self.table.get(id).ok_or(WriteError::Gone)?;
-        if stream.is_open() {
-            self.tally.ended(End::Reset);
-        } else {
-            self.tally.failed(stream.direction);
-        }
+        self.count_end(stream.is_open(), stream.direction, End::Reset);
         self.remove(id, true);
         Ok(())
     }
@@ -315,7 +314,7 @@ impl Streams {
             if let Some(session) = &mut self.session {
                 session.reset(mux);
             }
-            return self.tally.failed(Direction::Inbound);
+            return self.count_end(false, Direction::Inbound, End::Reset);
         }
         let id = self.table.insert(Stream::inbound(mux));
         self.bind(mux, id);
@@ -347,7 +346,7 @@ impl Streams {
             State::Negotiating(_) => self.negotiate(id, events),
             State::Open(_) => self.announce(id, last, events),
             State::Refusing(_) if last && !stream.finish_due => {
-                self.tally.failed(Direction::Inbound);
+                self.count_end(false, Direction::Inbound, End::Finished);
                 self.remove(id, false);
             }
             State::Refusing(_) => {}
@@ -382,18 +381,31 @@ impl Streams {
 
     // ---- ends
 
+    /// The connection ends, and all streams with it.
+    pub(crate) fn end(&mut self) {
+        if !core::mem::replace(&mut self.is_over, true) {
+            self.tally.cut(self.table.iter().filter(|(_, stream)| stream.is_open()).count());
+        }
+    }
+
+    /// Counts how a stream ends, unless it ended with the connection.
+    fn count_end(&mut self, is_open: bool, direction: Direction, end: End) {
+        match is_open {
+            _ if self.is_over => {}
+            true => self.tally.ended(end),
+            false => self.tally.failed(direction),
+        }
+    }
+
     /// Ends a stream by force, and says so to its user, if it has one yet.
     fn fail(&mut self, id: StreamId, cause: RefusalCause, events: &mut Events) {
         let Some(stream) = self.table.get(id) else { return };
         if stream.is_open() {
             events.push_back(Event::Reset { stream: id });
-            self.tally.ended(End::ResetByPeer);
-        } else {
-            self.tally.failed(stream.direction);
-            if stream.direction == Direction::Outbound {
-                events.push_back(Event::Refused { stream: id, refusal: stream.refusal(cause) });
-            }
+        } else if stream.direction == Direction::Outbound {
+            events.push_back(Event::Refused { stream: id, refusal: stream.refusal(cause) });
         }
+        self.count_end(stream.is_open(), stream.direction, End::ResetByPeer);
         self.remove(id, true);
     }
 
@@ -402,7 +414,7 @@ impl Streams {
         let Some(stream) = self.table.get(id) else { return };
         let done = stream.remote_finished && stream.stopped && stream.finished && !stream.finish_due;
         if done && stream.is_open() {
-            self.tally.ended(End::Finished);
+            self.count_end(true, stream.direction, End::Finished);
             self.remove(id, false);
         }
     }

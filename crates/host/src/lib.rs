@@ -8,6 +8,7 @@
 //! - Secrets and the time of day: [`secret`], [`identity`], [`config`], [`unix_seconds`].
 //! - Pipes in memory between nodes of one process: [`MemoryListener`], [`MemoryPipe`].
 //! - Which code runs for which inbound stream: [`Handlers`].
+//! - What is told to `tracing`, with the feature of that name: [`trace`].
 //!
 //! # Limits
 //!

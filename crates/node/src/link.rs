@@ -242,7 +242,7 @@ impl Link {
             at(self.identify_until, "identify"),
             at(self.usage.until, "unused"),
             at(self.usage.less_at, "less memory"),
-            at(self.usage.count_at, "counters"),
+            at(Some(self.usage.count_at).filter(|at| *at > Instant::ZERO), "counters"),
             pinger,
         ]
         .into_iter()

@@ -4,7 +4,7 @@
 //!
 //! What it takes to bind [`sanswarm::Node`] to a runtime. Sockets and timers are those of [`async_io`], whose reactor is a
 //! thread of its own, so that tasks run wherever the function given to [`Node::new`] puts them; for another reactor two files
-//! of 165 lines of code change, `link.rs` and `tasks.rs`. A [`Stream`] is a [`futures_io::AsyncRead`] and
+//! of 178 lines of code change, `link.rs` and `tasks.rs`. A [`Stream`] is a [`futures_io::AsyncRead`] and
 //! [`futures_io::AsyncWrite`].
 //!
 //! All connections of a node share one lock, and with it one core: for more, `sanswarm-tokio` gives each connection a task
@@ -19,6 +19,11 @@
 //! # Names
 //!
 //! `/dns`, `/dns4` and `/dns6` are looked up by the system before they are dialled. `/dnsaddr` is not.
+//!
+//! # Watching it
+//!
+//! [`Node::counters`] counts. With the feature `tracing` what happens is told to whoever listens to the crate of that name; a
+//! subscriber is called under the node's lock when a connection begins, and must not call the node there.
 //!
 //! # Limits
 //!

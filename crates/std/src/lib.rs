@@ -21,6 +21,13 @@
 //!   the interfaces are looked at every 10 seconds; peers are told what has changed. A socket of IPv6 takes no IPv4, so that
 //!   both can have one port.
 //!
+//! # Watching it
+//!
+//! [`Node::counters`] counts: connections, dials by stage, streams and bytes by protocol. With the feature `tracing` whoever
+//! listens to the crate of that name gets a span for each connection (`conn`, `role`, `remote`, `peer`), one within it for each
+//! stream that a handler serves (`stream`, `protocol`), and events of the target `sanswarm`: `info` for listening and the end,
+//! `debug` for connections, `trace` for streams, as is usual in the field.
+//!
 //! # Transports
 //!
 //! TCP always. With the feature `ws` WebSocket, `/ws` behind an address of TCP; with `wss` also over TLS: `/wss`, `/tls/ws`,

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use common::{ECHO, SECOND, echo, listen_on, round_trip, server, start, within};
+use common::{ECHO, SECOND, echo, eventually, listen_on, round_trip, server, start, within};
 use sanswarm_std::{
     CloseRule, Denied, Event, Events, Gate, Node, Open, OpenStreamError, PeerInfo, ProtocolName, Source, Stream,
     Subject, Visit, new_config,
@@ -236,6 +236,7 @@ fn shutdown_waits_for_streams_and_says_what_it_cut() {
         let short = nodes[0].open_stream(ECHO, info.clone()).unwrap();
         let long = nodes[1].open_stream(ECHO, info.clone()).unwrap();
         nodes[2].connect(info.clone()).unwrap();
+        eventually("bob knows of all", || bob.counters().unwrap().connections.open == 3);
         for mut stream in [&short, &long] {
             stream.write_all(b"x").unwrap();
             stream.read_exact(&mut [0]).unwrap();

@@ -41,6 +41,13 @@
 //! A node runs until [`Node::shutdown`], or until the last handle on it is dropped: then its listeners end and its
 //! connections say goodbye. A stream handler that owns a [`Node`] keeps it running; `shutdown` drops the handlers.
 //!
+//! # Watching it
+//!
+//! [`Node::counters`] counts: connections, dials by stage, streams and bytes by protocol. With the feature `tracing` whoever
+//! listens to the crate of that name gets a span for each connection (`conn`, `role`, `remote`, `peer`), one within it for each
+//! stream that a handler serves (`stream`, `protocol`), and events of the target `sanswarm`: `info` for listening and the end,
+//! `debug` for connections, `trace` for streams, as is usual in the field.
+//!
 //! # Limits
 //!
 //! Those of [`Config`]. A connection holds at most a block of 65 KiB to read into, twice 128 KiB to write from, and for

@@ -65,7 +65,9 @@ async fn spans_have_connection_peer_and_stream() {
             echo(stream).await;
         });
         bob.set_stream_handler(ProtocolName::from_static("/panic"), async |_| panic!("on purpose"));
-        let alice = Node::new(config(1)).unwrap();
+        let mut evil = config(1);
+        evil.agent = "evil\n\u{1b}[2J INFO sanswarm: all is well".to_owned();
+        let alice = Node::new(evil).unwrap();
         check_echo(alice.open_stream(ECHO, info.clone()).await.unwrap(), 1000, 1).await;
 
         // Alice is the dialer, bob the listener; each has a span of its own, with the other's id.
@@ -81,6 +83,7 @@ async fn spans_have_connection_peer_and_stream() {
             line(&[&theirs[..], &["TRACE", "stream opened", "protocol=/echo/1.0.0", "inbound"]].concat()).await;
         let stream = opened.split("stream=").nth(1).unwrap().split(' ').next().unwrap();
         line(&[&theirs[..], &["stream finished by the peer", &format!("stream={stream}")]].concat()).await;
+        line(&["DEBUG", &peer, "identified", "agent=evil\\n\\u{1b}[2J INFO"]).await;
         // What the user says in a handler is within the spans of connection and stream.
         let span = format!("stream{{stream={stream} protocol=/echo/1.0.0}}: ");
         line(&[&theirs[..], &[" WARN", &span, "the user's word"]].concat()).await;

@@ -1,9 +1,14 @@
 //! The calls, where somebody may listen.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::{
+    fmt::{self, Display, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 use std::{sync::Arc, thread};
 
-use sanswarm::{ConnId, Denied, Event, Multiaddr, OpenStreamError, ProtocolName, Role, StreamId, TransportError};
+use sanswarm::{
+    ConnId, Denied, Event, Multiaddr, OpenStreamError, PingError, ProtocolName, Role, StreamId, TransportError,
+};
 use tracing::{Instrument, Level, debug, enabled, error, field, info, info_span, trace, warn};
 
 /// Of all spans and events.
@@ -13,8 +18,8 @@ const TARGET: &str = "sanswarm";
 #[derive(Clone, Debug)]
 pub struct Span {
     span: tracing::Span,
-    /// The peer was recorded. What is recorded twice is shown twice.
-    has_peer: Arc<AtomicBool>,
+    /// Whether the peer was recorded: what is recorded twice is shown twice. `None` where nobody listens.
+    has_peer: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Span {
@@ -25,7 +30,7 @@ impl Default for Span {
 
 impl Span {
     fn of(span: tracing::Span) -> Self {
-        Self { span, has_peer: Arc::default() }
+        Self { has_peer: (!span.is_disabled()).then(Arc::default), span }
     }
 
     /// The span of a connection: `conn`, `role`, `remote`, and `peer` once that is known.
@@ -60,7 +65,7 @@ impl Span {
     /// Some events say who the peer is.
     fn know(&self, event: &Event) {
         if let Event::Connected { peer, .. } | Event::Opened { peer, .. } = event {
-            if !self.has_peer.swap(true, Ordering::Relaxed) {
+            if self.has_peer.as_ref().is_some_and(|has| !has.swap(true, Ordering::Relaxed)) {
                 self.span.record("peer", field::display(peer));
             }
         }
@@ -102,6 +107,24 @@ impl Drop for Panic {
         if thread::panicking() {
             error!(target: TARGET, "a stream handler panicked");
         }
+    }
+}
+
+/// A text that may be a peer's, in one line and without commands to a terminal.
+struct Plain<T>(T);
+
+impl<T: Display> Display for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars()
+            .try_for_each(|c| if c.is_control() { c.escape_default().fmt(self.0) } else { self.0.write_char(c) })
     }
 }
 
@@ -182,23 +205,26 @@ fn tell_here(event: &Event) {
         Event::ShutDown { cut } => info!(target: TARGET, cut, "shut down"),
         Event::AcceptFailed { address, error } => {
             let (stage, code) = (field::display(error.stage()), error.code());
-            debug!(target: TARGET, remote = %address, stage, code, %error, "accepted connection failed");
+            debug!(target: TARGET, remote = %address, stage, code, error = %Plain(error), "accepted connection failed");
         }
         Event::PeerReady { identify: Ok(info), .. } => {
-            debug!(target: TARGET, agent = info.agent.as_deref().map(field::display), "identified");
+            debug!(target: TARGET, agent = info.agent.as_deref().map(|agent| field::display(Plain(agent))), "identified");
         }
-        Event::PeerReady { identify: Err(error), .. } => debug!(target: TARGET, %error, "not identified"),
+        Event::PeerReady { identify: Err(error), .. } => {
+            debug!(target: TARGET, error = %Plain(error), "not identified");
+        }
         Event::PeerChanged { .. } => debug!(target: TARGET, "identified anew"),
         Event::Disconnected { reason, rule, .. } => {
             let rule = rule.as_ref().map(field::display);
             match reason {
                 Ok(reason) => debug!(target: TARGET, %reason, rule, "closed"),
-                Err(error) => debug!(target: TARGET, reason = %error, code = error.code(), rule, "closed"),
+                Err(error) => debug!(target: TARGET, reason = %Plain(error), code = error.code(), rule, "closed"),
             }
         }
         Event::Dialed { conn, peer, .. } => debug!(target: TARGET, %conn, %peer, "dial done"),
         Event::Ping { result: Ok(rtt), .. } => trace!(target: TARGET, ?rtt, "pinged"),
-        Event::Ping { result: Err(error), .. } => debug!(target: TARGET, %error, "ping failed"),
+        Event::Ping { result: Err(PingError::Busy | PingError::Closed), .. } => {}
+        Event::Ping { result: Err(error), .. } => debug!(target: TARGET, error = %Plain(error), "ping failed"),
         Event::OpenFailed { error, .. } => open_failed(error),
         Event::Opened { stream, protocol, request, .. } => {
             let direction = if request.is_some() { "outbound" } else { "inbound" };
@@ -207,7 +233,7 @@ fn tell_here(event: &Event) {
         Event::Finished { stream } => trace!(target: TARGET, stream = ?stream.stream, "stream finished by the peer"),
         Event::Reset { stream } => debug!(target: TARGET, stream = ?stream.stream, "stream reset by the peer"),
         Event::Refused { stream, refusal } => {
-            debug!(target: TARGET, stream = ?stream.stream, code = refusal.code(), %refusal, "stream refused");
+            debug!(target: TARGET, stream = ?stream.stream, code = refusal.code(), error = %Plain(refusal), "stream refused");
         }
         _ => {}
     }
@@ -216,13 +242,13 @@ fn tell_here(event: &Event) {
 /// A request of ours came to nothing. Of a dial each attempt is told, with how far it came.
 fn open_failed(error: &OpenStreamError) {
     let OpenStreamError::Dial(report) = error else {
-        debug!(target: TARGET, code = error.code(), %error, "stream refused");
+        debug!(target: TARGET, code = error.code(), error = %Plain(error), "stream refused");
         return;
     };
     let peer = report.peer.map(field::display);
     for attempt in &report.attempts {
         let (stage, code) = (attempt.stage(), attempt.code());
-        debug!(target: TARGET, peer, stage, code, cause = %attempt, "dial attempt failed");
+        debug!(target: TARGET, peer, stage, code, cause = %Plain(attempt), "dial attempt failed");
     }
     debug!(target: TARGET, peer, code = report.code(), cause = %report.cause, "dial failed");
 }

@@ -30,8 +30,8 @@ pub(super) struct Usage {
     steps: usize,
     /// When it is told that there are fewer.
     pub(super) less_at: Option<Instant>,
-    /// When the control is told what was counted.
-    pub(super) count_at: Option<Instant>,
+    /// When the control is told what was counted; zero if there is nothing. (Of what an idle link holds.)
+    pub(super) count_at: Instant,
     /// Bytes that wait to be sent.
     pub(super) unsent: usize,
 }
@@ -60,14 +60,16 @@ impl Link {
         if self.conn.counters().is_none() {
             return;
         }
-        let at = *self.usage.count_at.get_or_insert(now + REST);
-        if at <= now || !self.to_control.is_empty() {
+        if self.usage.count_at == Instant::ZERO {
+            self.usage.count_at = now + REST;
+        }
+        if self.usage.count_at <= now || !self.to_control.is_empty() {
             self.tell_counters();
         }
     }
 
     pub(super) fn tell_counters(&mut self) {
-        self.usage.count_at = None;
+        self.usage.count_at = Instant::ZERO;
         if let Some(counters) = self.conn.take_counters() {
             self.tell(ToControlKind::Counters(counters));
         }
