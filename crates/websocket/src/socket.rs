@@ -162,6 +162,16 @@ impl Socket {
         self.read < self.filled
     }
 
+    /// What the next read gives at most, in bytes, from the input that there is: so much room is enough for it.
+    pub fn payload_max(&self) -> usize {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            // A record and what is left of the one before.
+            return if self.has_input() { 2 * 16 * 1024 } else { 0 };
+        }
+        self.filled - self.read
+    }
+
     // ---- the socket's side, out
 
     /// What is to be sent; tell how much was by [`sent`](Self::sent).

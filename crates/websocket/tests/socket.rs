@@ -128,6 +128,7 @@ fn what_is_not_read_or_not_sent_is_bounded() {
     client.spare()[..4].copy_from_slice(b"\x82\x02ab");
     client.filled(4);
     assert!(client.spare().is_empty(), "not before that is read");
+    assert_eq!((client.has_input(), client.payload_max()), (true, 4));
     assert_eq!(client.read(&mut [0; 1]), 1);
     assert!(client.spare().is_empty());
     client.filled(usize::MAX);
