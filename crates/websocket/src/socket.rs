@@ -153,8 +153,11 @@ impl Socket {
         self.is_eof = true;
     }
 
-    /// Whether there is input that was not used. While there is, no more is needed.
+    /// Whether there is input that was not used. While there is, no more is needed. Behind the end there is none.
     pub fn has_input(&self) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
         #[cfg(feature = "tls")]
         if self.tls.as_ref().is_some_and(|tls| tls.has_plain()) {
             return true;
