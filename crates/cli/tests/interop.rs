@@ -172,17 +172,29 @@ fn check_result(form: Form, out: &str) {
 fn both_ends_meet_in_each_form_over_each_protocol() {
     let redis = Redis::start("interop-matrix");
     for form in [Form::Upper, Form::Lower] {
-        for (security, muxer) in [("noise", "yamux"), ("noise", "mplex"), ("tls", "yamux"), ("tls", "mplex")] {
-            let variables = |is_dialer| form.variables(is_dialer, &redis.address(), security, muxer);
+        for (transport, security, muxer) in [
+            ("tcp", "noise", "yamux"),
+            ("tcp", "noise", "mplex"),
+            ("tcp", "tls", "yamux"),
+            ("tcp", "tls", "mplex"),
+            ("ws", "noise", "yamux"),
+            ("ws", "tls", "mplex"),
+        ] {
+            let variables = |is_dialer| {
+                let mut variables = form.variables(is_dialer, &redis.address(), security, muxer);
+                let is_transport = |(name, _): &&mut (&str, String)| name.eq_ignore_ascii_case("transport");
+                variables.iter_mut().filter(is_transport).for_each(|(_, value)| *value = transport.to_owned());
+                variables
+            };
             // Whoever is first waits for the other.
             let mut listener = start(&variables(false));
             let output = run(form, variables(true), 20, &[]);
             let (out, err) = texts(&output);
-            assert_eq!((output.status.code(), &*err), (Some(0), ""), "{security} {muxer}: {out}");
+            assert_eq!((output.status.code(), &*err), (Some(0), ""), "{transport} {security} {muxer}: {out}");
             check_result(form, &out);
             listener.kill().unwrap();
             let (out, err) = texts(&listener.wait_with_output().unwrap());
-            assert_eq!((&*out, &*err), ("", ""), "{security} {muxer}");
+            assert_eq!((&*out, &*err), ("", ""), "{transport} {security} {muxer}");
         }
     }
 }

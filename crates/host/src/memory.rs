@@ -193,6 +193,11 @@ impl MemoryPipe {
         Poll::Ready(way.bytes.is_empty())
     }
 
+    /// How much a read gives at most, in bytes.
+    pub fn readable(&self) -> usize {
+        lock(&self.input).bytes.len()
+    }
+
     /// Reads. 0: the other end has finished, or this one was cut.
     pub fn poll_read(&self, cx: &Context<'_>, to: &mut [u8]) -> Poll<usize> {
         if self.poll_readable(cx).is_pending() {
@@ -315,7 +320,7 @@ mod tests {
         assert!(matches!(a.poll_write(cx_left, &[7; 100_000]), Poll::Ready(Ok(BYTES_MAX))));
         assert_eq!((left.taken(), right.taken()), (0, 1));
         assert!(a.poll_write(cx_left, &[8]).is_pending());
-        assert_eq!(b.poll_readable(cx_right), Poll::Ready(false));
+        assert_eq!((b.poll_readable(cx_right), b.readable()), (Poll::Ready(false), BYTES_MAX));
         assert_eq!(b.poll_read(cx_right, &mut to[..1]), Poll::Ready(1));
         assert_eq!(left.taken(), 1);
         assert!(matches!(a.poll_write(cx_left, &[8, 9]), Poll::Ready(Ok(1))));

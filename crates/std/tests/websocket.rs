@@ -135,8 +135,12 @@ fn a_listener_survives_its_visitors() {
         let mut answer = Vec::new();
         visit(&[&request[..], b"\x81\x80\0\0\0\0"].concat()).read_to_end(&mut answer).unwrap();
         assert!(answer.ends_with(b"\x88\x02\x03\xeb"), "closed with 1003: {}", answer.escape_ascii());
+        // Behind an end nothing is read, and nobody waits for it.
+        let mut more = visit(&[&request[..], b"\x88\x80\0\0\0\0\x82\x85\0\0\0\0hello"].concat());
+        more.read_to_end(&mut answer).unwrap();
+        assert!(answer.ends_with(b"\x88\x02\x03\xe8"), "closed with 1000: {}", answer.escape_ascii());
         let failed = events.into_iter().filter(|event| matches!(event, Event::AcceptFailed { .. }));
-        assert_eq!(failed.take(5).count(), 5);
+        assert_eq!(failed.take(6).count(), 6);
         let alice = Node::with_new_identity().unwrap();
         round_trip(&alice.open_stream(ECHO, info).unwrap(), 100_000, 0);
     });

@@ -3,7 +3,7 @@
 use core::{
     net::SocketAddr,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use std::io;
 
@@ -155,10 +155,14 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
             Kind::Tcp(socket) => Pin::new(socket).poll_read(cx, to),
-            Kind::Memory(pipe) => pipe.poll_read(cx, to.initialize_unfilled()).map(|n| {
-                to.advance(n);
-                Ok(())
-            }),
+            Kind::Memory(pipe) => {
+                ready!(pipe.poll_readable(cx));
+                let room = to.remaining().min(pipe.readable()); // No more than can come: it is zeroed first.
+                pipe.poll_read(cx, to.initialize_unfilled_to(room)).map(|n| {
+                    to.advance(n);
+                    Ok(())
+                })
+            }
             #[cfg(feature = "ws")]
             Kind::Web(web) => web.poll_read(cx, to),
         }

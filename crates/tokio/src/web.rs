@@ -68,7 +68,9 @@ impl Web {
 
     fn poll_payload(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while to.remaining() > 0 {
-            let n = self.socket.read(to.initialize_unfilled());
+            // No more than can come: it is zeroed first.
+            let room = to.remaining().min(self.socket.payload_max());
+            let n = self.socket.read(to.initialize_unfilled_to(room));
             to.advance(n);
             match self.socket.end() {
                 _ if n > 0 => break,

@@ -217,3 +217,43 @@ async fn a_socket_for_a_driver_of_ones_own() {
     })
     .await;
 }
+
+/// Over mplex, which has no flow control of its own, only the socket's stops who sends to somebody that does not read.
+#[cfg(feature = "mplex")]
+#[tokio::test]
+async fn who_is_not_read_waits_and_loses_nothing() {
+    within(async {
+        let over_mplex = |seed| {
+            let mut config = config(seed);
+            config.muxers = vec![sanswarm_tokio::core::Muxer::Mplex];
+            Node::new(config).unwrap()
+        };
+        let (bob, go) = (over_mplex(1), std::sync::Arc::new(tokio::sync::Notify::new()));
+        let (told, mut got) = tokio::sync::mpsc::unbounded_channel();
+        let begin = go.clone();
+        bob.set_stream_handler(ECHO, move |mut stream| {
+            let (begin, told) = (begin.clone(), told.clone());
+            async move {
+                begin.notified().await;
+                let mut all = Vec::new();
+                stream.read_to_end(&mut all).await.unwrap();
+                told.send(all).unwrap();
+            }
+        });
+        let (_bob, info) = listener_on(bob, ANY).await;
+        let alice = over_mplex(2);
+        let mut stream = alice.open_stream(ECHO, info).await.unwrap();
+        let sent = payload(16 << 20, 5);
+        let expected = sent.clone();
+        let write = tokio::spawn(async move {
+            stream.write_all(&sent).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(!write.is_finished(), "it waits");
+        go.notify_one();
+        write.await.unwrap();
+        assert!(got.recv().await.unwrap() == expected);
+    })
+    .await;
+}

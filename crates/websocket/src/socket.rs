@@ -153,13 +153,26 @@ impl Socket {
         self.is_eof = true;
     }
 
-    /// Whether there is input that was not used. While there is, no more is needed.
+    /// Whether there is input that was not used. While there is, no more is needed. Behind the end there is none.
     pub fn has_input(&self) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
         #[cfg(feature = "tls")]
         if self.tls.as_ref().is_some_and(|tls| tls.has_plain()) {
             return true;
         }
         self.read < self.filled
+    }
+
+    /// What the next read gives at most, in bytes, from the input that there is: so much room is enough for it.
+    pub fn payload_max(&self) -> usize {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            // A record and what is left of the one before.
+            return if self.has_input() { 2 * 16 * 1024 } else { 0 };
+        }
+        self.filled - self.read
     }
 
     // ---- the socket's side, out

@@ -128,6 +128,7 @@ fn what_is_not_read_or_not_sent_is_bounded() {
     client.spare()[..4].copy_from_slice(b"\x82\x02ab");
     client.filled(4);
     assert!(client.spare().is_empty(), "not before that is read");
+    assert_eq!((client.has_input(), client.payload_max()), (true, 4));
     assert_eq!(client.read(&mut [0; 1]), 1);
     assert!(client.spare().is_empty());
     client.filled(usize::MAX);
@@ -178,6 +179,7 @@ fn a_fault_is_told_after_what_came_before_it_and_stays() {
     let (mut client, _) = pair();
     assert_eq!(feed(&mut client, b"\x82\x02ab\x81\x02cd\x82\x02ef", 9999, 9999), b"ab");
     assert_eq!(client.end(), Some(Err(Error::Text)));
+    assert!(!client.has_input(), "what is behind it is not waited for");
     let close = take(&mut client, 9999);
     assert_eq!((close[0], close[1], close.len()), (0x88, 0x82, 8));
     let code = [close[2] ^ close[6], close[3] ^ close[7]];
