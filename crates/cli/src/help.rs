@@ -249,9 +249,9 @@ sanswarm crowd: many connections to a listener at once, each of a peer of its ow
 
 usage: sanswarm crowd MULTIADDR... [options]
 
-Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Tells how
-many came and how many failed, by stage and cause, how long it took, what pings took, and its own memory. Fails if not
-all came and stayed. Ends at once if the system does not allow as many descriptors.
+Connects one after another, stays, and leaves. One of the peers pings the listener ten times a second meanwhile. Tells
+how many came and how many failed, by stage and cause, how long it took, what pings took, and its own memory. Fails if
+not all came and stayed. Ends at once if the system does not allow as many descriptors.
 
   --connections N      how many (default 1000); the listener has to allow as many: sanswarm listen --max-connections N
   --rate R             how many are begun a second, at most (default 500); 64 handshakes are under way at once at most
