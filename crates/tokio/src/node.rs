@@ -267,7 +267,7 @@ impl Node {
     }
 
     /// Closes all connections of a peer in good order and returns how many. It does not wait for their end, which
-    /// [`Event::Disconnected`] tells.
+    /// [`Event::Disconnected`](crate::Event::Disconnected) tells.
     pub async fn disconnect(&self, peer: PeerId) -> usize {
         self.ask(|reply| Command::Disconnect { peer, reply }).await.unwrap_or(0)
     }
