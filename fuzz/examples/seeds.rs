@@ -1,4 +1,4 @@
-//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's, of perf's, of
+//! Writes the committed seeds of the targets of negotiation, of Noise, TLS and plaintext, of three of yamux's, of perf's, of WebSocket's, of
 //! the swarm's and of `connection_sealed`: `cargo run --example seeds` in `fuzz`.
 //!
 //! They are conversations that real peers have (go, js, py, rust), and malformed ones, each as the target's header
@@ -672,8 +672,41 @@ fn perf() {
     client("stopped_within_the_size", &[0, 2, 5], 1 | STOP | ALL, b"hello");
 }
 
+/// Requests and answers, and the frames of RFC 6455, section 5.7, with their faults.
+fn websocket() {
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+    let request = format!("GET / HTTP/1.1\r\nHost: a.b\r\n{upgrade}Sec-WebSocket-Version: 13\r\n{key}\r\n");
+    let masked = b"\x82\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+    let (dials, listens, open) = (0, 1, 2);
+    for (name, role, bytes) in [
+        ("request_and_a_frame", listens, [request.as_bytes(), masked].concat()),
+        ("request_without_a_key", listens, request.replace(key, "").into_bytes()),
+        ("libp2p_without_websocket", listens, [HEADER, NOISE].concat()),
+        ("answer_with_another_key", dials, format!("HTTP/1.1 101 \r\n{upgrade}Sec-WebSocket-Accept: x\r\n\r\n").into()),
+        ("not_found", dials, b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec()),
+        ("endless_head", dials, vec![b'a'; 9000]),
+        ("masked", listens | open, masked.to_vec()),
+        ("not_masked", listens | open, b"\x82\x05Hello".to_vec()),
+        ("hello", dials | open, b"\x82\x05Hello".to_vec()),
+        ("masked_by_a_server", dials | open, masked.to_vec()),
+        ("fragments_and_a_ping", dials | open, b"\x02\x03Hel\x89\x02hi\x80\x02lo\x8a\x00".to_vec()),
+        ("fragment_of_nothing", dials | open, b"\x80\x02lo".to_vec()),
+        ("text", dials | open, b"\x82\x01a\x81\x05Hello".to_vec()),
+        ("long", dials | open, [&b"\x82\x7e\x01\x00"[..], &[7; 256], b"\x88\x02\x03\xe8"].concat()),
+        ("endless", dials | open, b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xffa".to_vec()),
+        ("longer_than_can_be", dials | open, b"\x82\x7f\x80\0\0\0\0\0\0\0".to_vec()),
+        ("closed_for_a_fault", dials | open, b"\x88\x02\x03\xea\x82\x01a".to_vec()),
+        ("ping_too_long", dials | open, b"\x89\x7e\x00\x7e".to_vec()),
+        ("reserved", dials | open, b"\xc2\x00".to_vec()),
+    ] {
+        put("websocket", name, &[&[role, 77, 3], &bytes]);
+    }
+}
+
 fn main() {
     perf();
+    websocket();
     certificates();
     handshakes();
     plaintext();

@@ -11,6 +11,7 @@ pub mod negotiation;
 pub mod noise;
 pub mod pipe;
 pub mod swarm;
+pub mod websocket;
 
 /// One thing that one stack does.
 pub struct Bench {
@@ -96,6 +97,7 @@ pub fn benches() -> Vec<Bench> {
     benches.extend(noise::benches());
     benches.extend(connection::benches());
     benches.extend(swarm::benches());
+    benches.extend(websocket::benches());
     benches
 }
 
