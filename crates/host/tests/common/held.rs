@@ -43,6 +43,10 @@ impl Held {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        if let Ok(entries) = fs::read_dir("/proc/self/fd") {
+            let links = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+            println!("descriptors: {:?}", links.collect::<Vec<_>>());
+        }
         panic!("{what}: {:?} are held, {before:?} before, {slack} bytes of heap aside", Self::now());
     }
 }
