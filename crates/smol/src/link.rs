@@ -89,7 +89,10 @@ impl State {
         }
         let Some(recv) = self.node.recv_buf(conn) else { return 0 };
         match Pin::new(&mut socket).poll_read(cx, recv.spare()) {
-            Poll::Pending => return 0,
+            Poll::Pending => {
+                recv.release();
+                return 0;
+            }
             Poll::Ready(Ok(n)) if n > 0 => {
                 recv.filled(n);
                 self.node.wake(conn);

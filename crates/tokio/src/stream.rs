@@ -2,10 +2,14 @@
 
 use core::{
     fmt,
+    ops::Deref,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
-use std::{io, sync::Arc};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+};
 
 use bytes::{Buf, Bytes};
 use sanswarm::{PeerId, ProtocolName, ReadError, StreamId, WriteError};
@@ -103,6 +107,42 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Writes as much of the parts, one after the other, as there is room for.
+    fn write_parts(&self, cx: &Context<'_>, parts: &[impl Deref<Target = [u8]>]) -> Poll<io::Result<usize>> {
+        if parts.iter().all(|part| part.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        let (id, link) = (self.id, &self.link);
+        link.call(|state| {
+            state.is_dirty = true;
+            let (now, mut written) = (link.clock.now(), 0);
+            for part in parts.iter().filter(|part| !part.is_empty()) {
+                match state.link.write(now, id, part, &mut state.send) {
+                    Ok(_) if state.is_gone => return Poll::Ready(Err(StreamError::Closed.writing())),
+                    Ok(n) => {
+                        written += n;
+                        if n < part.len() {
+                            break;
+                        }
+                    }
+                    // The next call tells.
+                    Err(_) if written > 0 => break,
+                    Err(error) => {
+                        let refusal = state.slots.get(&id).and_then(|slot| slot.refusal.as_ref());
+                        return Poll::Ready(Err(StreamError::of_write(error, refusal).writing()));
+                    }
+                }
+            }
+            if written == 0 {
+                set_waker(&mut state.slots.entry(id).or_default().writer, cx.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(written))
+        })
+    }
+}
+
 /// Reads from the machine, and if nothing is there sees to it that the reader is woken.
 fn read(state: &mut LinkState, id: StreamId, waker: &Waker) -> Poll<Result<Option<Bytes>, StreamError>> {
     let slot = state.slots.entry(id).or_default();
@@ -161,24 +201,20 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        if data.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        let (id, link) = (self.id, &self.link);
-        link.call(|state| {
-            state.is_dirty = true;
-            let slot = state.slots.entry(id).or_default();
-            let result = match state.link.write(link.clock.now(), id, data, &mut state.send) {
-                Ok(_) if state.is_gone => Err(StreamError::Closed),
-                Ok(0) => {
-                    set_waker(&mut slot.writer, cx.waker());
-                    return Poll::Pending;
-                }
-                Ok(n) => Ok(n),
-                Err(error) => Err(StreamError::of_write(error, slot.refusal.as_ref())),
-            };
-            Poll::Ready(result.map_err(StreamError::writing))
-        })
+        self.write_parts(cx, &[data])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write_parts(cx, parts)
+    }
+
+    /// A head and a body go in one write, and mostly in one frame.
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     /// Nothing is held back: this is ready at once.

@@ -10,7 +10,7 @@ use std::io;
 use common::{ECHO, check_echo, echo_server, listener, listener_on, no_streams, payload, within};
 use sanswarm_tokio::{Node, ProtocolName, Stream, StreamError};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
 };
 
@@ -63,6 +63,34 @@ async fn on_one_thread_too_and_over_ipv6() {
         let stream = alice.open_stream(ECHO, info.clone()).await.unwrap();
         assert_eq!((stream.peer(), stream.protocol().as_str()), (info.id, "/echo/1.0.0"));
         check_echo(stream, 1 << 20, 3).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn parts_are_written_in_their_order() {
+    within(async {
+        let (_alice, _bob, mut ours, mut theirs) = pair().await;
+        assert!(ours.is_write_vectored());
+        let sent = payload(3 << 20, 5);
+        let expected = sent.clone();
+        let writer = async move {
+            let mut left = &sent[..];
+            while !left.is_empty() {
+                // A head, nothing, more than the buffer has room for, a tail.
+                let (head, rest) = left.split_at(left.len().min(10));
+                let (body, tail) = rest.split_at(rest.len().min(300_000));
+                let parts = [head, &[], body, &tail[..tail.len().min(1000)]].map(io::IoSlice::new);
+                left = &left[ours.write_vectored(&parts).await.unwrap()..];
+            }
+            assert_eq!(ours.write_vectored(&[io::IoSlice::new(&[])]).await.unwrap(), 0);
+            ours.shutdown().await.unwrap();
+            assert!(ours.write_vectored(&[io::IoSlice::new(b"late")]).await.is_err());
+            ours
+        };
+        let mut got = Vec::new();
+        let (_ours, n) = tokio::join!(writer, theirs.read_to_end(&mut got));
+        assert!(n.unwrap() == expected.len() && got == expected);
     })
     .await;
 }

@@ -37,8 +37,8 @@ pub struct RecvBuf {
     total: u64,
     eof: bool,
     held: bool,
-    /// A read has filled all the room that it had: the next block is as large as it may be.
-    filled_up: bool,
+    /// Reads bring so much that the next block is as large as it may be.
+    is_busy: bool,
     /// Room for copies of slices that are too short to pin a block.
     small: BytesMut,
     share: Option<Share>,
@@ -49,7 +49,7 @@ impl RecvBuf {
     pub const CAPACITY: usize = 65 * 1024 + 512;
 
     /// An empty buffer that takes no memory before the first read, then a block of 8 KiB, and blocks of `capacity` bytes
-    /// from when a read fills one up. The range is 8 KiB and more; a larger frame that was [announced](Self::announce)
+    /// from when a read fills one up until one brings less than 8 KiB. The range is 8 KiB and more; a larger frame that was [announced](Self::announce)
     /// makes it grow.
     pub fn new(capacity: usize) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl RecvBuf {
             total: 0,
             eof: false,
             held: false,
-            filled_up: false,
+            is_busy: false,
             small: BytesMut::new(),
             share: None,
         }
@@ -101,7 +101,7 @@ impl RecvBuf {
     pub fn filled(&mut self, n: usize) {
         let room = self.block.len() - self.end;
         let n = n.min(room);
-        self.filled_up |= n == room;
+        self.has_read(n, room);
         self.end += n;
         self.total += n as u64;
     }
@@ -119,7 +119,7 @@ impl RecvBuf {
         self.block.truncate(self.end);
         let result = read(&mut (&mut self.block).limit(room));
         let n = self.block.len() - self.end;
-        self.filled_up |= n == room;
+        self.has_read(n, room);
         self.total += n as u64;
         self.end = self.block.len();
         result
@@ -147,7 +147,6 @@ impl RecvBuf {
         if self.is_empty() {
             self.block = BytesMut::new();
             self.small = BytesMut::new();
-            self.filled_up = false;
             if let Some(share) = &mut self.share {
                 share.give();
             }
@@ -284,10 +283,15 @@ impl RecvBuf {
         bound.saturating_sub(self.end - self.start)
     }
 
+    /// Judges the size of the next block by what a read has brought.
+    fn has_read(&mut self, n: usize, room: usize) {
+        self.is_busy = n == room || (self.is_busy && n >= FREE);
+    }
+
     /// Makes sure that the block has room behind `end`, and returns how much of it may be used.
     fn make_room(&mut self) -> usize {
         let mut bound = self.bound();
-        if !self.filled_up {
+        if !self.is_busy {
             bound = bound.min(FREE.max(self.sealed - self.start + self.announced));
         }
         if let Some(share) = &mut self.share {
@@ -422,6 +426,25 @@ mod tests {
         assert_eq!(all[1].feed(&[1; 100_000]), RecvBuf::CAPACITY - FREE, "the rest of the frame, and more");
         drop(all);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn blocks_are_as_large_as_reads_want_them() {
+        let mut recv = RecvBuf::default();
+        let mut read = |n: usize, rest: usize| {
+            let room = recv.spare().len();
+            recv.filled(n.min(room));
+            recv.reveal_all();
+            recv.consume(recv.plain().len() - rest);
+            recv.release();
+            room
+        };
+        assert_eq!(read(100, 0), FREE);
+        assert_eq!(read(FREE, 10), FREE);
+        assert_eq!(read(60_000, 0), RecvBuf::CAPACITY - 10);
+        assert_eq!(read(FREE, 0), RecvBuf::CAPACITY, "after it was given back, too");
+        assert_eq!(read(FREE - 1, 0), RecvBuf::CAPACITY);
+        assert_eq!(read(1, 0), FREE);
     }
 
     #[test]
