@@ -37,8 +37,8 @@ const AT_ONCE: usize = 512;
 /// Bytes that an end of a connection may hold more after many streams than after few: rings and tables that grow once.
 const SLACK: usize = 8192;
 
-/// Bytes of heap that an idle connection may hold at each end, with its part of the nodes. A buffer alone has more.
-const EACH: usize = 48 * 1024;
+/// Bytes of heap that an idle connection may hold at each end, with its part of the nodes: with one buffer it is more.
+const EACH: usize = 20 * 1024;
 
 /// What the other end does with a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,6 +311,7 @@ async fn life(seed: u64, streams: usize) {
     let nodes = Nodes::start(seed).await;
     nodes.rest().await;
     let each = (Held::now().heap - empty.heap) / (2 * NODES * NODES);
+    println!("{each} bytes of heap at each end of an idle connection");
     assert!(each <= EACH, "an idle connection holds {each} bytes of heap at each end");
     let (idle, tally) = (metrics.num_alive_tasks(), Arc::new(Tally::default()));
     nodes.storm(!seed, few_of(streams), &tally).await;

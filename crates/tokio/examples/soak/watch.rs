@@ -17,7 +17,7 @@ const HANG: Duration = Duration::from_secs(10);
 const LINE: Duration = Duration::from_secs(10);
 
 /// What is looked at, and by how much it may differ whatever it is.
-const COLUMNS: [(&str, f64); 4] = [("resident MiB", 4.0), ("heap MiB", 4.0), ("descriptors", 12.0), ("tasks", 24.0)];
+const COLUMNS: [(&str, f64); 4] = [("resident MiB", 1.0), ("heap MiB", 0.5), ("descriptors", 3.0), ("tasks", 6.0)];
 
 /// How much the median of the last third may be above that of the second.
 const GROWTH: f64 = 1.05;
