@@ -85,6 +85,8 @@ pub struct EndedCounters {
     pub trimmed: u64,
     /// The peer was blocked, or not among those that are allowed.
     pub blocked: u64,
+    /// Nothing had come from the peer while it was pinged, twice in a row.
+    pub silent: u64,
     /// The node was shutting down.
     pub shutdown: u64,
     /// The node was shutting down, and it was still in use when time was up.
@@ -174,6 +176,7 @@ impl EndedCounters {
             (Some(CloseRule::Surplus), _) => &mut self.surplus,
             (Some(CloseRule::Trimmed { .. }), _) => &mut self.trimmed,
             (Some(CloseRule::Denied(_)), _) => &mut self.blocked,
+            (Some(CloseRule::Silent), _) => &mut self.silent,
             (Some(CloseRule::Shutdown), _) => &mut self.shutdown,
             (Some(CloseRule::Cut), _) => &mut self.cut,
             (Some(_), _) | (None, Ok(CloseReason::Local)) => &mut self.requested,
@@ -186,7 +189,7 @@ impl EndedCounters {
     /// All causes together.
     pub const fn sum(&self) -> u64 {
         let ours = self.requested + self.idle + self.surplus + self.trimmed + self.blocked + self.shutdown + self.cut;
-        ours + self.peer + self.error
+        ours + self.silent + self.peer + self.error
     }
 }
 

@@ -32,6 +32,10 @@ mod usage;
 /// Streams of ping and identify at once. What a peer opens beyond is reset. Stops: services as free memory.
 const SERVICES_MAX: usize = 16;
 
+/// So many pings in a row without an answer or anything else, and the connection is closed: one can be lost in a network that comes
+/// back. Stops: connections to hosts that are no more, and who waits for them.
+const SILENT_PINGS: u8 = 2;
+
 /// Requests that wait at once for what a peer says that it speaks. Further ones fail.
 const WAITING_MAX: usize = 256;
 
@@ -68,6 +72,11 @@ pub struct Link {
     /// Something has changed that the peer was not told of.
     push_due: bool,
     next_ping: Option<Instant>,
+    /// Bytes that have come in, until now and until the last ping began.
+    received: u64,
+    received_before_ping: u64,
+    /// Pings in a row during which nothing has come.
+    silent_pings: u8,
     /// Identify has not been told of, and this is when it is told without a message.
     identify_until: Option<Instant>,
     identified: bool,
@@ -117,6 +126,9 @@ impl Link {
             push: None,
             push_due: false,
             next_ping: None,
+            received: 0,
+            received_before_ping: 0,
+            silent_pings: 0,
             identify_until: None,
             identified: false,
             usage: usage::Usage::default(),
@@ -190,6 +202,7 @@ impl Link {
 
     /// Uses what has arrived and tells what came of it: one event a call, `None` when there is nothing more to tell.
     pub fn poll_event(&mut self, now: Instant, recv: &mut RecvBuf) -> Option<Event> {
+        self.received = recv.total();
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);

@@ -53,6 +53,8 @@ pub(crate) enum ToControlKind {
     Identified(Result<Info, IdentifyError>),
     Changed(Info),
     Pong(Result<Duration, PingError>),
+    /// Nothing at all has come in while a ping waited for its answer.
+    Silent,
     /// How many streams of the application's there are, told when it becomes none or some.
     Streams(usize),
     /// Bytes that the connection holds, told when it has become much more, or for a while much less.

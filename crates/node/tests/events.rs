@@ -4,7 +4,7 @@
 mod common;
 
 use common::{A, B, CHAT, ECHO, Hand, Net, address, config, keypair, millis, peer, secs};
-use sanswarm::{Event, IdentifyError, Multiaddr, PingError, RefusalCause};
+use sanswarm::{CloseRule, Event, IdentifyError, Multiaddr, PingError, RefusalCause};
 use sanswarm_identify as identify;
 
 const IDENTIFY: &str = "/ipfs/id/1.0.0";
@@ -245,6 +245,27 @@ fn a_ping_without_an_agreement_in_time_is_not_the_last() {
     net.latency = millis(1);
     net.pass(secs(40));
     assert!(pings(&net)[1..].contains(&Ok(millis(2))), "{:?}", pings(&net));
+}
+
+/// A host that is no more, or a line that was cut without a word: nothing tells but silence.
+#[test]
+fn a_peer_from_whom_nothing_comes_during_two_pings_is_given_up() {
+    let mut with = config(1);
+    with.ping_interval = Some(secs(15));
+    let mut net = Net::with(vec![with, config(2)]);
+    let (conn, _) = net.connect();
+    net.pass(secs(16));
+    assert_eq!(pings(&net), [Ok(millis(0))]);
+    net.latency = secs(1000);
+    net.pass(secs(38)); // pings at 30 and 45
+    assert_eq!(net.users[A].disconnected(conn).len(), 0);
+    net.pass(secs(3));
+    let timed_out = |ping: &Result<_, _>| {
+        matches!(ping, Err(PingError::Echo(sanswarm_ping::Error::Timeout { .. }) | PingError::Refused(_)))
+    };
+    assert!(pings(&net)[1..3].iter().all(timed_out), "{:?}", pings(&net));
+    let ended: Vec<_> = net.users[A].disconnected(conn);
+    assert!(matches!(ended[..], [Event::Disconnected { rule: Some(CloseRule::Silent), .. }]), "{ended:?}");
 }
 
 #[test]

@@ -129,6 +129,8 @@ pub enum CloseReason {
         /// Down to how many: [`Limits::low_water`](crate::Limits::low_water).
         low_water: usize,
     },
+    /// Nothing has come from the peer while it was pinged, twice in a row.
+    Silent,
     /// The swarm is shutting down.
     Shutdown,
     /// The swarm is shutting down, and it was still in use when time was up.
@@ -145,6 +147,7 @@ impl fmt::Display for CloseReason {
             Self::Idle { after } => write!(f, "idle for {after:?}"),
             Self::Surplus => write!(f, "there is a better connection to this peer"),
             Self::Trimmed { low_water } => write!(f, "too many connections: trimmed down to {low_water}"),
+            Self::Silent => write!(f, "the peer is silent"),
             Self::Shutdown => write!(f, "the node is shutting down"),
             Self::Cut => write!(f, "the node is shutting down, and time is up"),
         }

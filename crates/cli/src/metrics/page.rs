@@ -72,6 +72,7 @@ fn connections(page: &mut Page, counters: &Counters) {
             ("idle", e.idle),
             ("surplus", e.surplus),
             ("trimmed", e.trimmed),
+            ("silent", e.silent),
             ("blocked", e.blocked),
             ("shutdown", e.shutdown),
             ("cut", e.cut),

@@ -7,7 +7,7 @@ use sanswarm_wire::{Deadline, Instant, Role};
 
 use super::{Conn, Control, Upgrade, within::merge};
 use crate::{
-    Action, CloseReason, Event, Link, OpenStreamError, PingError, ToControl, ToLink,
+    Action, CloseReason, CloseRule, Event, Link, OpenStreamError, PingError, ToControl, ToLink,
     link::Setup,
     message::{ToControlKind, ToLinkKind},
 };
@@ -145,6 +145,9 @@ impl Control {
                 }
                 let Some(peer) = self.peer_of(id) else { return };
                 self.events.push_back(Event::Ping { peer, conn: id, result });
+            }
+            ToControlKind::Silent => {
+                self.swarm.close(now, id, CloseRule::Silent);
             }
             ToControlKind::Streams(streams) => self.swarm.handle_streams(now, id, streams),
             ToControlKind::Memory(bytes) => self.swarm.handle_memory(id, bytes),

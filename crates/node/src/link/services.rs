@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sanswarm_connection as connection;
 use sanswarm_identify as identify;
 use sanswarm_multistream::ProtocolName;
+use sanswarm_ping as ping;
 use sanswarm_wire::Instant;
 
-use super::{Link, SERVICES_MAX};
+use super::{Link, SERVICES_MAX, SILENT_PINGS};
 use crate::{
     IdentifyError, Info, Open, PingError,
     message::ToControlKind,
@@ -43,6 +44,14 @@ impl Link {
 
     /// Starts a ping if none is under way.
     pub(super) fn start_ping(&mut self, now: Instant) -> bool {
+        let started = self.try_ping(now);
+        if started {
+            self.received_before_ping = self.received;
+        }
+        started
+    }
+
+    fn try_ping(&mut self, now: Instant) -> bool {
         let payload = self.payload();
         match self.ping.and_then(|id| Some((id, &mut self.services.get_mut(&id)?.kind))) {
             Some(_) if !self.ping_is_open => false,
@@ -106,7 +115,21 @@ impl Link {
         if let Some(id) = self.ping.take() {
             self.services.remove(&id);
             let _ = self.conn.reset(id);
+            let timed_out = matches!(error, PingError::Echo(ping::Error::Timeout { .. }));
             self.tell(ToControlKind::Pong(Err(error)));
+            if timed_out {
+                self.check_silence();
+            }
+        }
+    }
+
+    /// A ping was not answered in time. If nothing else has come either, though we would have read it, and with the next ping it
+    /// is the same, nobody is there any more.
+    pub(super) fn check_silence(&mut self) {
+        let is_silent = self.received == self.received_before_ping && !self.is_held();
+        self.silent_pings = if is_silent { self.silent_pings.saturating_add(1) } else { 0 };
+        if self.silent_pings == SILENT_PINGS {
+            self.tell(ToControlKind::Silent);
         }
     }
 

@@ -170,7 +170,11 @@ impl Link {
                     if refusal.cause == RefusalCause::NotSupported {
                         self.next_ping = None;
                     } // Else it may speak ping, and be silent now: the next ones tell.
+                    let timed_out = matches!(refusal.cause, RefusalCause::Timeout(_));
                     self.tell(ToControlKind::Pong(Err(PingError::Refused(refusal))));
+                    if timed_out {
+                        self.check_silence();
+                    }
                 }
                 Kind::Listen { push: false, .. } => self.identified(now, Err(IdentifyError::Refused(refusal))),
                 _ => self.check_pushed(now, id),
