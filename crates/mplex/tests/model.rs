@@ -331,7 +331,8 @@ proptest! {
     #[test]
     fn writers_make_progress(
         totals in prop::collection::vec(1usize..100_000, 1..8),
-        pieces in prop::collection::vec(1usize..100_000, 1..8),
+        // Not so small that the rounds below could not be enough.
+        pieces in prop::collection::vec(200usize..100_000, 1..8),
     ) {
         let [mut a, mut b] = ends();
         let mut left: BTreeMap<u64, usize> = BTreeMap::new();

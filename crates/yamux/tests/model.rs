@@ -194,8 +194,9 @@ proptest! {
     #[test]
     fn writers_make_progress(
         totals in prop::collection::vec(1usize..400_000, 1..8),
-        pieces in prop::collection::vec(1usize..100_000, 1..8),
-        reads in prop::collection::vec(1usize..200_000, 1..4),
+        // Not so small that the rounds below could not be enough.
+        pieces in prop::collection::vec(500usize..100_000, 1..8),
+        reads in prop::collection::vec(100usize..200_000, 1..4),
     ) {
         let mut ends = [Role::Dialer, Role::Listener].map(|role| End::new(role, config(), SEND_BYTES));
         let [a, b] = &mut ends;
