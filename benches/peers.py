@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whole stacks side by side over TCP on 127.0.0.1: builds the bench, runs every case of every stack in a process of its own,
 and prints one table. Under five minutes, once it is built.
-Usage: peers.py [--quick] [--repeat N] [--seconds S] [--stacks LIST] [PART OF A CASE]
+Usage: peers.py [--quick] [--repeat N] [--seconds S] [--stacks LIST] [--openssl] [PART OF A CASE]
 
 All cases run in turn N times (3) or until S seconds are over (270), and in each the stacks in turn, so that what disturbs
 the machine falls on all of them; the best run counts. All but `two cores` runs pinned to one processor, both ends in one process, where wall time is the work. Needs
@@ -114,9 +114,9 @@ def cases(quick):
     return found
 
 
-def build():
+def build(features):
     """The paths of both programs."""
-    command = ["cargo", "build", "--quiet", "--profile", "bench", "-p", "sanswarm-benches-peers", "--bins"]
+    command = ["cargo", "build", "--quiet", "--profile", "bench", "-p", "sanswarm-benches-peers", "--bins", *features]
     messages = subprocess.run([*command, "--message-format", "json"], cwd=HERE, check=True, capture_output=True).stdout
     found = [json.loads(line) for line in messages.splitlines()]
     return {m["target"]["name"]: m["executable"] for m in found if m.get("executable")}
@@ -197,6 +197,7 @@ def print_row(case, figure, best):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a quarter of each case, once, and no strace")
+    parser.add_argument("--openssl", action="store_true", help="ours with the ciphers of OpenSSL")
     parser.add_argument("--repeat", type=int)
     parser.add_argument("--seconds", type=float, default=270)
     parser.add_argument("--stacks", default=",".join(STACKS))
@@ -204,7 +205,7 @@ def main():
     options = parser.parse_args()
     if not shutil.which("taskset"):
         sys.exit("peers.py needs taskset (util-linux)")
-    programs = build()
+    programs = build(["--features", "openssl"] if options.openssl else [])
     start, load = time.monotonic(), os.getloadavg()[0]
     chosen = [case for case in cases(options.quick) if options.part in f"{case.case} {case.name}"]
     repeat = options.repeat or (1 if options.quick else 3)

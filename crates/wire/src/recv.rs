@@ -291,7 +291,7 @@ impl RecvBuf {
     /// Makes sure that the block has room behind `end`, and returns how much of it may be used.
     fn make_room(&mut self) -> usize {
         let mut bound = self.bound();
-        if !self.is_busy {
+        if !self.is_busy && self.end - self.start <= FREE - ROOM_MIN {
             bound = bound.min(FREE.max(self.sealed - self.start + self.announced));
         }
         if let Some(share) = &mut self.share {
@@ -445,6 +445,28 @@ mod tests {
         assert_eq!(read(FREE, 0), RecvBuf::CAPACITY, "after it was given back, too");
         assert_eq!(read(FREE - 1, 0), RecvBuf::CAPACITY);
         assert_eq!(read(1, 0), FREE);
+    }
+
+    proptest! {
+        /// A driver that reads into an empty slice takes that for the end.
+        #[test]
+        fn who_wants_bytes_has_room_for_some(
+            ops in prop::collection::vec((any::<bool>(), prop_oneof![0usize..200, 0usize..10_000, Just(usize::MAX)]), 1..100),
+        ) {
+            let mut recv = RecvBuf::default();
+            for (reads, n) in ops {
+                if reads {
+                    let wants = recv.wants();
+                    let room = recv.spare().len();
+                    prop_assert!(room > 0 || !wants);
+                    recv.filled(n.min(room));
+                    recv.reveal_all();
+                } else {
+                    recv.consume(n);
+                    recv.release();
+                }
+            }
+        }
     }
 
     #[test]
