@@ -4,21 +4,21 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
+#[path = "common/cut.rs"]
+mod cut;
 #[path = "../../host/tests/common/dice.rs"]
 mod dice;
 #[path = "../../host/tests/common/held.rs"]
 mod held;
 
 use core::{
-    future::poll_fn,
-    pin::pin,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-    task::Poll,
     time::Duration,
 };
 use std::sync::Arc;
 
 use common::{payload, within};
+use cut::cut;
 use dice::Dice;
 use held::Held;
 use sanswarm_tokio::{Keypair, Node, Open, OpenStreamError, PeerInfo, ProtocolName, Stream, StreamError};
@@ -82,23 +82,6 @@ struct Tally {
     whole: AtomicUsize,
     given_up: AtomicUsize,
     ended_by_peer: AtomicUsize,
-}
-
-/// Drops a future at a random point: after some polls, or after some time.
-async fn cut<F: Future>(dice: &mut Dice, future: F) -> Option<F::Output> {
-    let (mut polls, mut future) = (dice.below(4), pin!(future));
-    let mut time = pin!(tokio::time::sleep(Duration::from_micros(dice.below(20_000) as u64)));
-    poll_fn(|cx| {
-        if polls == 0 {
-            return Poll::Ready(None);
-        }
-        polls -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => time.as_mut().poll(cx).map(|()| None),
-        }
-    })
-    .await
 }
 
 async fn serve(mut stream: Stream, way: Way, mut dice: Dice) {

@@ -1,10 +1,7 @@
 //! The nodes, and what is done with them.
 
 use core::{
-    future::poll_fn,
-    pin::pin,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    task::Poll,
     time::Duration,
 };
 use std::{io, sync::Arc};
@@ -16,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::dice::Dice;
+use crate::{cut::cut, dice::Dice};
 
 const ECHO: ProtocolName = ProtocolName::from_static("/soak/echo");
 /// Counts what comes, and tells at its end.
@@ -288,23 +285,6 @@ async fn disconnect(load: &Load, dice: &mut Dice) -> io::Result<()> {
         drop(stream);
     }
     Ok(())
-}
-
-/// Drops a future at a random point: after some polls, or after some time.
-async fn cut<F: Future>(dice: &mut Dice, future: F) -> Option<F::Output> {
-    let (mut polls, mut future) = (dice.below(4), pin!(future));
-    let mut time = pin!(tokio::time::sleep(Duration::from_micros(dice.below(20_000) as u64)));
-    poll_fn(|cx| {
-        if polls == 0 {
-            return Poll::Ready(None);
-        }
-        polls -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => time.as_mut().poll(cx).map(|()| None),
-        }
-    })
-    .await
 }
 
 async fn cancel(load: &Load, dice: &mut Dice) -> io::Result<()> {

@@ -4,6 +4,8 @@
 //! It fails if memory, descriptors or tasks grow (the median of the last third against that of the second), if anything
 //! stands still for 10 seconds, if a byte or an answer is wrong, or if something is left at the end.
 
+#[path = "../../tests/common/cut.rs"]
+mod cut;
 #[path = "../../../host/tests/common/dice.rs"]
 mod dice;
 #[path = "../../../host/tests/common/held.rs"]
